@@ -1,0 +1,31 @@
+# The commands of the project. Needs Linux, Python 3.11 and make; everything else goes to .venv.
+
+bin := .venv/bin
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: help setup run smoke test lint clean
+
+help:            ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' Makefile
+
+setup:           ## make .venv from requirements.lock (instant when nothing changed)
+	@setup/install.sh
+
+run: setup       ## run the whole pipeline and print the result table
+	@$(bin)/finer1 run
+
+smoke: setup     ## run every stage on a tiny split, in a copy: the folder stays as it is
+	@$(bin)/python -m flows.smoke
+
+lint: setup      ## style and types
+	@$(bin)/ruff check .
+	@$(bin)/ruff format --check .
+	@$(bin)/mypy
+
+test: lint       ## style, types, the fast tests, then the smoke pipeline
+	@$(bin)/python -m pytest
+	@$(bin)/python -m flows.smoke
+
+clean:           ## remove .venv, tool caches and logs; data, models and the DVC cache stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache logs build *.egg-info
