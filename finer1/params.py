@@ -1,0 +1,187 @@
+"""params.yaml as typed values: loading, checking, and the experiments that differ from it.
+
+What the values mean stands in data_params.py and model_params.py. There are no defaults; unknown
+keys fail at load, and the message names the nearest known key.
+"""
+
+import copy
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Annotated, Any, get_origin
+
+import yaml
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError
+from rapidfuzz import process
+
+from finer1.data_params import (
+    ConceptsParams,
+    CotParams,
+    DownloadParams,
+    Paths,
+    QuestionsParams,
+    ReviewParams,
+    SplitParams,
+    TripletsParams,
+)
+from finer1.model_params import (
+    PredictParams,
+    PromptParams,
+    ReportParams,
+    RuntimeParams,
+    ScoreParams,
+    SftParams,
+    TapoParams,
+)
+from finer1.section import Section
+
+
+class ExperimentGroup(Section):
+    """Experiments over seeds, side by side in one table."""
+
+    seeds: tuple[int, ...]
+    """Every run is made once per seed."""
+    rows: dict[str, Annotated[str, Field(pattern=r"^\w+/(base|sft|tapo)$")]]
+    """Title of a row -> `<experiment>/<model>`."""
+    pairs: tuple[tuple[str, str], ...]
+    """Titles whose paired difference is printed, the first minus the second."""
+
+
+def _kind(entry: object) -> str | None:
+    if isinstance(entry, ExperimentGroup):
+        return "group"
+    if not isinstance(entry, Mapping):
+        return None
+    return "group" if "rows" in entry else "differences"
+
+
+Experiment = Annotated[
+    Annotated[ExperimentGroup, Tag("group")] | Annotated[dict[str, object], Tag("differences")],
+    Discriminator(
+        _kind,
+        custom_error_type="no_mapping",
+        custom_error_message="write dotted keys with values, or an empty mapping for none",
+    ),
+]
+
+
+class Params(Section):
+    """The whole of params.yaml; a field per stage, of the stage's name."""
+
+    seed: int
+    paths: Paths
+    prompt: PromptParams
+    download: DownloadParams
+    split: SplitParams
+    concepts: ConceptsParams
+    cot: CotParams
+    review: ReviewParams
+    sft: SftParams
+    triplets: TripletsParams
+    questions: QuestionsParams
+    tapo: TapoParams
+    predict: PredictParams
+    score: ScoreParams
+    report: ReportParams
+    runtime: RuntimeParams
+    experiments: dict[str, Experiment]
+    """Name -> dotted key -> value: differences from the values above; or a group of such names."""
+
+
+def load_params(path: Path) -> Params:
+    """Read and check params.yaml.
+
+    Raises ValueError with one sentence per wrong or missing key.
+    """
+    return check_params(load_values(path), str(path))
+
+
+def load_values(path: Path) -> dict[str, Any]:
+    """Content of a YAML file of sections, not yet checked.
+
+    Raises ValueError when it is no such file or when a key comes twice.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} holds no sections")
+    return values
+
+
+def check_params(values: object, source: str) -> Params:
+    """The typed form of `values`; `source` names them in messages."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        lines = [_sentence(list(item["loc"]), item["type"], item["msg"]) for item in error.errors()]
+        raise ValueError("\n".join(f"{source}: {line}" for line in lines)) from error
+
+
+def with_differences(
+    values: MutableMapping[str, Any], differences: Mapping[str, object]
+) -> MutableMapping[str, Any]:
+    """A copy of params.yaml's content in which some dotted keys have other values.
+
+    A key may also be an entry of a mapping: `report.caveats.bird`.
+    Raises ValueError for an unknown key, naming the nearest known one, and for a missing section.
+    """
+    changed = copy.deepcopy(values)
+    kinds = _kinds(Params, "")
+    for key, value in differences.items():
+        *sections, name = key.split(".")
+        parent = ".".join(sections)
+        if key not in kinds and get_origin(kinds.get(parent)) is not dict:
+            raise ValueError(f"{key} is not a known key; the nearest one is {nearest_key(key)}")
+        target: Any = changed
+        for section in sections:
+            target = target.get(section) if isinstance(target, Mapping) else None
+        if not isinstance(target, MutableMapping):
+            raise ValueError(f"params.yaml: the section {parent} is missing")
+        target[name] = value
+    return changed
+
+
+def known_keys() -> list[str]:
+    """Every dotted key that params.yaml has outside `experiments`."""
+    return sorted(_kinds(Params, ""))
+
+
+def nearest_key(key: str) -> str:
+    """The known dotted key most like `key`."""
+    return process.extractOne(key, known_keys())[0]
+
+
+def _kinds(section: type[BaseModel], prefix: str) -> dict[str, Any]:
+    """Dotted key -> type."""
+    kinds: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kinds.update(_kinds(kind, f"{prefix}{name}."))
+        elif name != "experiments":
+            kinds[f"{prefix}{name}"] = kind
+    return kinds
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that comes twice; PyYAML takes the last one silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = set()
+        for key, _ in node.value:
+            if key.value in names:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} comes twice", key.start_mark
+                )
+            names.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _sentence(location: list[int | str], kind: str, message: str) -> str:
+    key = ".".join(str(part) for part in location)
+    if kind == "extra_forbidden":
+        return f"{key} is not a known key; the nearest one is {nearest_key(key)}"
+    if kind == "missing":
+        return f"{key} is missing"
+    return f"{key}: {message}"

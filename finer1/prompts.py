@@ -1,0 +1,122 @@
+"""Every text that a model reads or writes: questions, prompt templates, completion format.
+
+A policy's completion is
+
+    <think><analysis>...</analysis><options>...</options><comparison>...</comparison>
+    <prediction>...</prediction></think><answer>NAME</answer>
+
+the four sections of Table 5 of Fine-R1 inside the think tags. The answer-only form, for the
+ablation, is the last element alone.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SECTIONS = ("analysis", "options", "comparison", "prediction")
+
+QUESTIONS = (
+    "Can you help me recognize the {category} in this photo?",
+    "Can you identify the {category} in this image?",
+    "Do you know what {category} this is?",
+    "What is the {category} featured in this picture?",
+    "What is the {category} shown in the photo?",
+    "What is the name of the {category} in the photo?",
+    "What kind of {category} is this?",
+    "What type of {category} is shown in the image?",
+    "Could you tell me the {kind} of this {category}?",
+    "What {kind} is the {category} in this picture?",
+)
+"""The ten templates of the released evaluation files; `kind` is model for cars and aircraft,
+species otherwise."""
+
+MADE_CATEGORIES = ("aircraft", "car")
+
+SYSTEM_PROMPTS = {
+    "plain": "",
+    "r1": (
+        "A conversation between User and Assistant. The user asks a question, and the Assistant "
+        "solves it. The assistant first thinks about the reasoning process in the mind and then "
+        "provides the user with the answer. The reasoning process and answer are enclosed within "
+        "<think> </think> and <answer> </answer> tags, respectively."
+    ),
+}
+"""Named system prompts; `plain` sends none."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What the parser found in a completion."""
+
+    sections: dict[str, str]
+    """The sections present once and in order, by name; empty when any is missing."""
+    answer: str | None
+    """Text of the one closed answer element, stripped; None without exactly one."""
+    is_tagged: bool
+    """The whole completion is `<think>...</think><answer>...</answer>`."""
+
+    @property
+    def is_sectioned(self) -> bool:
+        """True when the completion is tagged and holds the four sections, in order, no more."""
+        return self.is_tagged and bool(self.sections)
+
+
+_TAGGED = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
+_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_SECTIONED = re.compile(
+    r"\s*" + r"\s*".join(rf"<{name}>(.*?)</{name}>" for name in SECTIONS) + r"\s*", re.DOTALL
+)
+_TAG = re.compile(rf"</?(?:think|answer|{'|'.join(SECTIONS)})>")
+
+
+def question(category: str, template: int) -> str:
+    """The open question number `template` of ten about an image of `category`."""
+    kind = "model" if category in MADE_CATEGORIES else "species"
+    return QUESTIONS[template].format(category=category, kind=kind)
+
+
+def closed_question(text: str, options: Sequence[str]) -> str:
+    """A question with its options, in the order given."""
+    return f"{text}\nOptions: {'; '.join(options)}."
+
+
+def sections_text(analysis: str, options: Sequence[str], comparison: str, prediction: str) -> str:
+    """The four sections as tagged text."""
+    bodies = (analysis, ", ".join(options), comparison, prediction)
+    return "".join(f"<{name}>{body}</{name}>" for name, body in zip(SECTIONS, bodies, strict=True))
+
+
+def rationale_completion(sections: str, answer: str) -> str:
+    """Training target with a rationale: the four sections, then the answer."""
+    return f"<think>{sections}</think>{answer_completion(answer)}"
+
+
+def answer_completion(answer: str) -> str:
+    """Training target of the answer-only ablation."""
+    return f"<answer>{answer}</answer>"
+
+
+def parse_sections(text: str) -> dict[str, str]:
+    """The four sections of a teacher's or policy's rationale, stripped, by name.
+
+    Empty unless all are there once, in order, with nothing around them and no tag inside.
+    """
+    match = _SECTIONED.fullmatch(text)
+    if match is None or any(_TAG.search(body) for body in match.groups()):
+        return {}
+    return {name: body.strip() for name, body in zip(SECTIONS, match.groups(), strict=True)}
+
+
+def parse_completion(text: str) -> Completion:
+    """Read a completion; never raises, whatever a model wrote."""
+    answers = _ANSWER.findall(text)
+    answer = answers[0].strip() if len(answers) == 1 and not _TAG.search(answers[0]) else None
+    match = _TAGGED.fullmatch(text)
+    is_tagged = match is not None and answer is not None
+    sections = parse_sections(match.group(1)) if match is not None and is_tagged else {}
+    return Completion(sections=sections, answer=answer, is_tagged=is_tagged)
+
+
+def split_options(body: str) -> tuple[str, ...]:
+    """Names in the options section, which separates them by commas, semicolons or lines."""
+    return tuple(name.strip() for name in re.split(r"[,;\n]", body) if name.strip())

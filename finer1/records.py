@@ -1,0 +1,189 @@
+"""The rows that cross stages, and their JSON-lines files.
+
+Every file between two stages holds one kind of row; reading checks each line against the
+row's type, so that a broken line is named with file and number instead of failing far away.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, TypeVar, cast, dataclass_transform
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from finer1.files import write_atomic
+
+Part = Literal["sft", "tapo", "validation", "test"]
+Setting = Literal["closed", "open"]
+
+Row = TypeVar("Row")
+
+
+@dataclass_transform(frozen_default=True)
+def row(kind: type[Row]) -> type[Row]:
+    """A frozen dataclass that checks its fields and takes no other ones."""
+    return cast(type[Row], dataclass(frozen=True, config=ConfigDict(extra="forbid"))(kind))
+
+
+@row
+class ImageRecord:
+    """One image as its dataset's reader found it."""
+
+    id: str
+    """Unique over all datasets: `<dataset>/<member>`."""
+    dataset: str
+    """Name of the reader: world, bird, ..."""
+    category: str
+    """Word for the super-category, as questions use it: bird, car, dog."""
+    label: str
+    """Sub-category, as it is to be answered."""
+    group: str | None
+    """Genus, maker or family within the category; siblings share it. None where unknown."""
+    member: str
+    """Path inside the image archive, POSIX separators."""
+    sha256: str
+    """SHA-256 of the image file's bytes."""
+    official: Literal["train", "validation", "test"]
+    """Side of the dataset's own split."""
+
+
+@row
+class SplitRecord:
+    """One image with the part it plays; an image has at most one part."""
+
+    image: ImageRecord
+    seen: bool
+    """True when the sub-category is one of the seen ones, which training may use."""
+    part: Part
+
+
+@row
+class Concepts:
+    """Captions and selected visual concepts of one image."""
+
+    image_id: str
+    label: str
+    captions: tuple[str, ...]
+    concepts: tuple[str, ...]
+    """Best first."""
+    scores: tuple[float, ...]
+    """Estimated information of each concept about the image, nats."""
+
+
+@row
+class Rationale:
+    """One accepted teacher rationale."""
+
+    id: str
+    image_id: str
+    category: str
+    label: str
+    question: str
+    analysis: str
+    options: tuple[str, ...]
+    """At most four sub-categories, the label among them."""
+    comparison: str
+    prediction: str
+    attempts: int
+    """Samples drawn until this one passed, 1 or more."""
+    engine: str
+    """Identity of the teacher."""
+
+
+@row
+class Decision:
+    """One human verdict on one rationale (a line of the review file)."""
+
+    id: str
+    """Rationale.id."""
+    sha256: str
+    """SHA-256 of the rationale that was judged; a decision whose hash no longer fits is stale."""
+    verdict: Literal["accept", "reject", "edit"]
+    reviewer: str
+    time: str
+    """ISO 8601, UTC."""
+    reasons: tuple[str, ...] = ()
+    edited: Rationale | None = None
+    """The new text, for `edit` only."""
+
+
+@row
+class Triplet:
+    """Anchor with the images its positive and negative are drawn from, anew each epoch."""
+
+    anchor: str
+    """Image id."""
+    label: str
+    category: str
+    positives: tuple[str, ...]
+    """Ids of the other training images of the anchor's sub-category, at least one."""
+    negative_label: str
+    """Another seen sub-category of the same dataset: the nearest, or one drawn at random."""
+    negatives: tuple[str, ...]
+    """Ids of its training images."""
+    similarity: float
+    """Cosine of the two class-mean embeddings."""
+
+
+@row
+class Question:
+    """One evaluation question about one image."""
+
+    id: str
+    """`<setting>/<image id>`."""
+    image_id: str
+    category: str
+    label: str
+    seen: bool
+    setting: Setting
+    text: str
+    """Question as asked, without options."""
+    options: tuple[str, ...]
+    """Sub-categories in the order shown, the label among them; empty when open."""
+    source: str
+    """Where the other options come from: siblings of the label alone, siblings and random ones
+    (mixed), or random; `open` when there are none."""
+
+
+@row
+class Prediction:
+    """One completion for one question, with all that is needed to recompute its score."""
+
+    question_id: str
+    model: str
+    """base, sft or tapo."""
+    identity: str
+    """Engine, number format and content hash of the model's folder."""
+    prompt: str
+    """All user and system text, as given to the chat template."""
+    completion: str
+    num_tokens: int
+    finish_reason: Literal["stop", "length"]
+
+
+def read_jsonl(path: Path, kind: type[Row]) -> list[Row]:
+    """The rows of a JSON-lines file.
+
+    Raises ValueError naming file and line when a line is not a valid `kind`.
+    """
+    adapter = TypeAdapter(kind)
+    rows = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                rows.append(adapter.validate_json(line))
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"]) or "line"
+                raise ValueError(
+                    f"{path}:{number}: {where}: {first['msg']}; this is no {kind.__name__} row"
+                ) from error
+    return rows
+
+
+def write_jsonl(path: Path, rows: Iterable[object]) -> None:
+    """Write dataclass rows, one JSON object a line, whole or not at all."""
+    lines = [json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in rows]  # type: ignore[call-overload]
+    write_atomic(path, "".join(lines).encode())

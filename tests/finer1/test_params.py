@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from finer1.params import check_params, known_keys, load_params, nearest_key, with_differences
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def values():
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def test_the_projects_own_parameters_are_valid():
+    assert load_params(ROOT / "params.yaml").tapo.anchor_rollouts == 5
+
+
+def test_an_unknown_key_names_the_nearest_known_one(values):
+    values["tapo"]["clip_hi"] = 0.3
+    with pytest.raises(ValueError, match=r"tapo.clip_hi is not a known key.*tapo.clip_high"):
+        check_params(values, "params.yaml")
+
+
+def test_a_missing_key_is_named(values):
+    del values["sft"]["lr"]
+    with pytest.raises(ValueError, match="sft.lr is missing"):
+        check_params(values, "params.yaml")
+
+
+def test_every_wrong_key_is_reported_at_once(values):
+    values["sft"]["lr"] = -1
+    values["split"]["sft_shots"] = 0
+    with pytest.raises(ValueError) as error:
+        check_params(values, "params.yaml")
+    assert "sft.lr" in str(error.value)
+    assert "split.sft_shots" in str(error.value)
+
+
+def test_broken_yaml_is_one_sentence(tmp_path):
+    (tmp_path / "params.yaml").write_text("a: [")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_key_that_comes_twice_is_refused(tmp_path):
+    (tmp_path / "params.yaml").write_text("seed: 1\nsft:\n  lr: 1\n  lr: 2\n")
+    with pytest.raises(ValueError, match=r"params.yaml cannot be read: the key lr comes twice"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("entry", [None, 5, ["sft.lr"]])
+def test_an_experiment_that_is_no_mapping_is_one_sentence(values, entry):
+    values["experiments"]["tapo"] = entry
+    with pytest.raises(ValueError, match=r"params.yaml: experiments.tapo: write dotted keys"):
+        check_params(values, "params.yaml")
+
+
+def test_a_difference_may_be_a_new_entry_of_a_mapping(values):
+    changed = with_differences(values, {"report.caveats.fungus": ["few images"]})
+    assert check_params(changed, "test").report.caveats["fungus"] == ("few images",)
+
+
+@pytest.mark.parametrize("key", ["report.title.bird", "report.bird", "sft.lr.first"])
+def test_a_difference_below_a_single_value_is_refused(values, key):
+    with pytest.raises(ValueError, match=f"{key} is not a known key"):
+        with_differences(values, {key: 1})
+
+
+def test_known_keys_reach_into_nested_sections():
+    assert "download.world.nuisance" in known_keys()
+    assert nearest_key("download.world.nuisence") == "download.world.nuisance"
+
+
+def test_every_parameter_has_a_description():
+    from finer1.params import Params
+
+    def undescribed(section, prefix):
+        for name, field in section.model_fields.items():
+            kind = field.annotation
+            if isinstance(kind, type) and hasattr(kind, "model_fields"):
+                yield from undescribed(kind, f"{prefix}{name}.")
+            elif not field.description and name != "seed":
+                yield f"{prefix}{name}"
+
+    assert list(undescribed(Params, "")) == []

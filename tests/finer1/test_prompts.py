@@ -1,0 +1,80 @@
+import pytest
+
+from finer1.prompts import (
+    QUESTIONS,
+    SECTIONS,
+    closed_question,
+    parse_completion,
+    parse_sections,
+    question,
+    rationale_completion,
+    sections_text,
+    split_options,
+)
+
+SECTIONED = sections_text("hooked beak", ("pine siskin", "snow bunting"), "a b", "pine siskin")
+GOLD = rationale_completion(SECTIONED, "pine siskin")
+
+
+def test_the_gold_completion_has_its_sections_and_answer():
+    completion = parse_completion(GOLD)
+    assert completion.is_sectioned
+    assert completion.answer == "pine siskin"
+    assert completion.sections["options"] == "pine siskin, snow bunting"
+
+
+def test_white_space_between_elements_is_allowed():
+    assert parse_completion(GOLD.replace("</think>", "\n</think>\n\n")).is_sectioned
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_missing_section_leaves_tags_but_no_sections(section):
+    completion = parse_completion(GOLD.replace(f"<{section}>", "").replace(f"</{section}>", ""))
+    assert completion.is_tagged
+    assert not completion.is_sectioned
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "pine siskin",
+        "<answer>pine siskin",
+        "<answer>a</answer><answer>b</answer>",
+        "<answer><think>a</answer>",
+    ],
+)
+def test_an_answer_counts_only_when_there_is_exactly_one_closed_element(text):
+    assert parse_completion(text).answer is None
+
+
+def test_text_after_the_answer_breaks_the_format_but_not_the_answer():
+    completion = parse_completion(f"{GOLD} or a robin")
+    assert not completion.is_tagged
+    assert completion.answer == "pine siskin"
+
+
+def test_a_tag_injected_into_a_section_breaks_it():
+    assert parse_sections(SECTIONED.replace("hooked", "<answer>hooked")) == {}
+
+
+def test_sections_out_of_order_are_no_sections():
+    swapped = SECTIONED.replace("analysis>", "x>").replace("comparison>", "analysis>")
+    assert parse_sections(swapped.replace("x>", "comparison>")) == {}
+
+
+def test_options_are_split_at_commas_semicolons_and_lines():
+    assert split_options("a b, c; d\ne,") == ("a b", "c", "d", "e")
+
+
+def test_cars_are_asked_for_their_model_and_birds_for_their_species():
+    assert question("car", 8) == "Could you tell me the model of this car?"
+    assert question("bird", 9) == "What species is the bird in this picture?"
+
+
+def test_there_are_ten_question_templates():
+    assert len(QUESTIONS) == 10
+
+
+def test_a_closed_question_shows_the_options_in_order():
+    assert closed_question("Which?", ["b", "a"]) == "Which?\nOptions: b; a."
