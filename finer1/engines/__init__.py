@@ -1,0 +1,1 @@
+"""Text generation behind one function; an engine is found by its module's name."""

@@ -1,0 +1,96 @@
+"""What every engine takes and gives: messages with images in, samples out.
+
+An engine module `finer1/engines/<name>.py` has
+
+    load(settings: EngineSettings) -> Engine
+
+and is named in params.yaml as `<name>`, or `<name>:<model>` where it can serve several models.
+"""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt: an optional system text, one user text, the images it is about."""
+
+    user: str
+    images: tuple[Image.Image, ...] = ()
+    """RGB, placed before the text in the order given."""
+    image_hashes: tuple[str, ...] = ()
+    """SHA-256 of each image file, for the generation store; as long as `images`."""
+    system: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How completions are drawn; temperature 0 is greedy."""
+
+    n: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion, special tokens removed."""
+
+    text: str
+    num_tokens: int
+    finish_reason: Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What an engine may need to start; each takes what it uses."""
+
+    model: Path | None
+    """Folder of the model, for engines that run one."""
+    labels: dict[str, tuple[str, ...]]
+    """Category -> all its sub-categories in this run, sorted."""
+    device: str
+    """cpu, cuda or auto."""
+    server: str | None = None
+    """Address of an OpenAI-compatible server, up to and with /v1."""
+    api_key: str | None = None
+    """What the server wants as bearer token."""
+    served_model: str | None = None
+    """Name by which the server knows the model; load_engine takes it from the engine's name."""
+
+
+class Engine(Protocol):
+    """A generator of text."""
+
+    identity: str
+    """Names everything that shapes its output besides request and sampling; keys the store."""
+    pads: bool
+    """The requests of a call are brought to one length and share random numbers, so that the
+    samples of one depend on the others: in rounding, and at temperature > 0 altogether."""
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Sample]]:
+        """`sampling.n` samples for each request, in order."""
+        ...
+
+
+def load_engine(name: str, settings: EngineSettings) -> Engine:
+    """Start the engine `<module of finer1.engines>` or `<module>:<served model>`.
+
+    Raises ValueError when there is no such engine.
+    """
+    kind, _, served_model = name.partition(":")
+    module = f"finer1.engines.{kind}"
+    try:
+        engine = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if not module.startswith(str(error.name)):
+            raise  # the engine is there, and a package that it imports is not
+        raise ValueError(f"engine {name!r}: there is no finer1/engines/{kind}.py") from error
+    return engine.load(replace(settings, served_model=served_model or None))

@@ -1,0 +1,92 @@
+"""Generation by a transformers image-text-to-text model in this process."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+
+from finer1.chat import chat_messages, stop_ids, suppressed_ids
+from finer1.engines.interface import EngineSettings, Request, Sample, Sampling
+from finer1.files import sha256_folder
+
+
+def load(settings: EngineSettings) -> "TransformersEngine":
+    """The engine for the model folder of the settings."""
+    if settings.model is None:
+        raise ValueError("the engine `transformers` needs a model folder")
+    return TransformersEngine(settings.model, settings.device)
+
+
+class TransformersEngine:
+    """A loaded model; sampling is seeded by the requests, so equal calls give equal samples.
+
+    How it samples is what the caller says and nothing else: penalties and the like of the
+    folder's generation_config.json do not apply.
+    """
+
+    pads = True
+
+    def __init__(self, folder: Path, device: str) -> None:
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.bfloat16 if device == "cuda" else torch.float32
+        name = str(dtype).removeprefix("torch.")
+        self.identity = f"transformers:{name}:{sha256_folder(folder)}"
+        self._model = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+        self._model.eval().to(device)
+        own = self._model.generation_config
+        self._stop_ids = stop_ids(own)
+        self._model.generation_config = GenerationConfig(
+            eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
+        )
+        self._processor = AutoProcessor.from_pretrained(
+            folder, padding_side="left", local_files_only=True
+        )
+        self._suppressed_ids = suppressed_ids(self._model.config, self._processor.tokenizer)
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Sample]]:
+        """`sampling.n` samples for each request, as one batch of len(requests) x n rows."""
+        prompts = [
+            self._processor.apply_chat_template(
+                chat_messages(request.user, len(request.images), request.system),
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+            for request in requests
+        ]
+        images = [list(request.images) for request in requests]
+        batch = self._processor(
+            text=prompts,
+            images=images if any(images) else None,
+            padding=True,
+            return_tensors="pt",
+        ).to(self._model.device)
+        with torch.random.fork_rng(), torch.inference_mode():
+            torch.manual_seed(sum((i + 1) * r.seed for i, r in enumerate(requests)) % 2**63)
+            tokens = self._model.generate(
+                **batch,
+                max_new_tokens=sampling.max_tokens,
+                num_return_sequences=sampling.n,
+                do_sample=sampling.temperature > 0,
+                suppress_tokens=list(self._suppressed_ids),
+                **_sampling_arguments(sampling),
+            )[:, batch["input_ids"].shape[1] :]
+        samples = [self._sample(row) for row in tokens.tolist()]
+        return [samples[i : i + sampling.n] for i in range(0, len(samples), sampling.n)]
+
+    def _sample(self, tokens: list[int]) -> Sample:
+        stop = next((i for i, token in enumerate(tokens) if token in self._stop_ids), None)
+        kept = tokens if stop is None else tokens[:stop]
+        text = self._processor.tokenizer.decode(kept, skip_special_tokens=True)
+        if stop is None:
+            return Sample(text, len(kept), "length")
+        return Sample(text, len(kept) + 1, "stop")
+
+
+def _sampling_arguments(sampling: Sampling) -> dict[str, float | int | None]:
+    if sampling.temperature == 0:
+        return {"temperature": None, "top_p": None, "top_k": None}
+    return {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
