@@ -1,0 +1,83 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from finer1.data_params import DownloadParams
+from finer1.datasets.world import SIDES, read, render_seed
+from finer1.world.drawing import draw, png_bytes
+from finer1.world.taxonomy import ATTRIBUTES, all_species, flipped, species_of
+
+NUISANCE = 0.8
+
+
+def settings(seed: int = 0) -> DownloadParams:
+    world = {
+        "seed": seed,
+        "train_per_class": 2,
+        "validation_per_class": 1,
+        "test_per_class": 1,
+        "nuisance": NUISANCE,
+    }
+    required = {"dataset": "world", "content": None, "subset": False, "world": world}
+    return DownloadParams.model_construct(
+        **required | {"world": DownloadParams.model_fields["world"].annotation(**world)}
+    )
+
+
+@pytest.mark.parametrize("category", ATTRIBUTES)
+def test_equal_seeds_give_equal_bytes(category):
+    values = species_of(category)[0].values
+    first, second = (png_bytes(draw(category, values, 7, NUISANCE), {}) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("category", ATTRIBUTES)
+def test_other_seeds_give_very_different_images(category):
+    values = species_of(category)[0].values
+    first, second = (np.asarray(draw(category, values, k, NUISANCE), float) for k in (1, 2))
+    assert np.abs(first - second).mean() > 10
+
+
+@pytest.mark.parametrize("category", ATTRIBUTES)
+@pytest.mark.parametrize("place", range(5))
+def test_every_value_shows_in_the_image(category, place):
+    values = species_of(category)[0].values
+    image = np.asarray(draw(category, values, 3, 0.0), float)
+    for other in flipped(category, values, place):
+        changed = np.abs(np.asarray(draw(category, other, 3, 0.0), float) - image).max(axis=2) > 30
+        assert changed.sum() >= 12
+
+
+def test_the_image_file_carries_what_it_shows():
+    content = png_bytes(draw("bird", species_of("bird")[0].values, 1, 0.5), {"label": "elm wren"})
+    image = Image.open(io.BytesIO(content)).convert("RGB")
+    assert image.size == (64, 64)
+    assert image.info["label"] == "elm wren"
+
+
+def test_the_data_set_holds_every_class_on_every_side():
+    rows = [record for record, _ in read(None, settings())]
+    assert len(rows) == 72 * 4
+    assert len({record.id for record in rows}) == len({record.sha256 for record in rows}) == 288
+    for side in SIDES:
+        assert {r.label for r in rows if r.official == side} == {s.name for s in all_species()}
+
+
+def test_another_world_seed_gives_other_images():
+    first, second = (next(iter(read(None, settings(seed))))[0] for seed in (0, 1))
+    assert first.member == second.member
+    assert first.sha256 != second.sha256
+
+
+def test_render_seeds_are_apart():
+    seeds = {
+        render_seed(world, side, place, number)
+        for world in (0, 1)
+        for side in SIDES
+        for place in range(72)
+        for number in (0, 1, 4095)
+    }
+    assert len(seeds) == 2 * 3 * 72 * 3
+    assert max(seeds) < 1 << 40
