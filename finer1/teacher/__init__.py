@@ -1,0 +1,1 @@
+"""The teacher side: captions, visual concepts, rationales and their filters."""

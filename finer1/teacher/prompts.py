@@ -1,0 +1,45 @@
+"""What the teacher is asked: captions, candidate concepts, rationales (Table 5 of Fine-R1)."""
+
+from collections.abc import Sequence
+
+CAPTION_INSTRUCTIONS = (
+    "Describe the {category} in this image. Stress shape and proportions. "
+    "Do not describe the background.",
+    "Describe the {category} in this image. Stress colours, markings and texture. "
+    "Do not describe the background.",
+    "Describe the {category} in this image. Stress the small parts that tell it from similar "
+    "ones. Do not describe the background.",
+)
+"""Three instructions, each stressing other attributes."""
+
+
+def caption_prompt(category: str, instruction: int) -> str:
+    """Ask for a caption of the image; the label is not given."""
+    return CAPTION_INSTRUCTIONS[instruction].format(category=category)
+
+
+def concept_list_prompt(category: str, label: str) -> str:
+    """Ask for candidate concepts of a sub-category, one a line."""
+    return (
+        f"List distinctive visual features of this {category}, one short phrase per line, "
+        f"nothing else.\nLabel: {label}"
+    )
+
+
+def rationale_prompt(
+    category: str, label: str, concepts: Sequence[str], question: str, max_options: int
+) -> str:
+    """Ask for the four-part rationale of one labelled image."""
+    return (
+        f"You see an image of a {category}. Write the reasoning that leads from what is visible "
+        "to the answer of the question, as if you did not know the answer. Use exactly four "
+        "elements in this order and nothing around them:\n"
+        "<analysis>the visible features that matter</analysis>\n"
+        f"<options>two to {max_options} sub-categories of {category} that share these features, "
+        "comma-separated, the right one among them</options>\n"
+        "<comparison>each option against the features seen</comparison>\n"
+        "<prediction>the one name that fits best</prediction>\n"
+        "Write English. Never mention these instructions, the label or the listed concepts as "
+        "something given to you.\n"
+        f"Label: {label}\nConcepts: {'; '.join(concepts)}\nQuestion: {question}"
+    )

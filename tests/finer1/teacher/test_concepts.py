@@ -1,0 +1,95 @@
+import math
+
+import numpy as np
+import pytest
+
+from finer1.params import load_params
+from finer1.teacher.concepts import (
+    caption_phrases,
+    concept_information,
+    listed_concepts,
+    select_concepts,
+)
+
+SHARED, OWN, OTHER = np.eye(3)
+"""Orthogonal embeddings: what all classes show, what this class shows, what others show."""
+
+
+def unit(*vectors):
+    total = np.sum(vectors, axis=0)
+    return total / np.linalg.norm(total)
+
+
+@pytest.fixture
+def settings(repository):
+    # tau 0.1, threshold_std 0.4, min_concepts 3
+    return load_params(repository / "params.yaml").concepts
+
+
+def test_estimate_equals_the_hand_worked_value():
+    # a.b = 1, one negative with b.c = 0, tau 1: 1 - log(e^1 + e^0) = -0.3132617
+    score = concept_information(OWN[None], OWN[None], OTHER[None], 1.0)
+    assert score == pytest.approx([1 - math.log(math.e + 1)], abs=1e-12)
+
+
+def test_distinguishing_concept_scores_above_a_shared_one():
+    captions = np.array([unit(SHARED, OWN)])
+    negatives = np.array([unit(SHARED, OTHER)] * 20)
+    shared, own = concept_information(captions, np.array([SHARED, OWN]), negatives, 0.1)
+    assert own > shared
+
+
+def test_number_of_captions_does_not_matter():
+    captions = np.array([unit(SHARED, OWN), unit(OWN, OTHER)])
+    concepts, negatives = np.array([SHARED, OWN]), np.array([OTHER, SHARED])
+    once = concept_information(captions, concepts, negatives, 0.1)
+    tenfold = concept_information(np.tile(captions, (10, 1)), concepts, negatives, 0.1)
+    assert tenfold == pytest.approx(once, abs=1e-12)
+
+
+@pytest.mark.parametrize("tau", [1e-6, 1e-3, 1e3, 1e6])
+def test_extreme_temperatures_stay_finite(tau):
+    scores = concept_information(np.eye(3), np.eye(3), np.eye(3), tau)
+    assert np.isfinite(scores).all()
+
+
+def test_without_negatives_nothing_is_told_apart():
+    scores = concept_information(OWN[None], np.eye(3), np.zeros((0, 3)), 0.1)
+    assert scores.tolist() == [0, 0, 0]
+
+
+def test_scores_are_never_positive():
+    vectors = np.random.default_rng(0).normal(size=(3, 8, 5))
+    captions, concepts, negatives = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+    assert (concept_information(captions, concepts, negatives, 0.1) <= 0).all()
+
+
+def test_concepts_above_the_threshold_are_kept_best_first(settings):
+    scores = np.array([-9.0, -1.0, -9.0, -2.0, -1.5, -9.0, -1.2, -9.0])
+    # mean -5.2125, std 3.79; above -5.2125 + 0.4 x 3.79 = -3.70 are four
+    kept = select_concepts(list("abcdefgh"), scores, settings)
+    assert [name for name, _ in kept] == ["b", "g", "e", "d"]
+
+
+def test_at_least_the_least_number_is_kept(settings):
+    scores = np.array([0.0, -5.0, -5.0, -5.0])
+    assert [name for name, _ in select_concepts(list("abcd"), scores, settings)] == ["a", "b", "c"]
+
+
+def test_fewer_candidates_than_the_least_number_are_all_kept(settings):
+    assert len(select_concepts(["a", "b"], np.array([-1.0, -2.0]), settings)) == 2
+    assert select_concepts([], np.zeros(0), settings) == []
+
+
+def test_list_is_read_without_bullets_and_repeats():
+    text = "- a red crown\n2. Long tail.\n\n* Red crown\n3) hooked beak"
+    assert listed_concepts(text, "x") == ["red crown", "Long tail", "hooked beak"]
+
+
+def test_concept_that_names_the_class_is_dropped():
+    assert listed_concepts("typical eared grebe look\nred eye", "Eared Grebe") == ["red eye"]
+
+
+def test_captions_are_split_into_distinct_phrases():
+    captions = ["A small bird with a red eye, and a black neck.", "It has a red eye; long toes"]
+    assert caption_phrases(captions, "x") == ["small bird", "red eye", "black neck", "long toes"]
