@@ -1,0 +1,63 @@
+"""Is an answer right: the strict rule, the released rule, and which names an answer holds.
+
+The strict rule is the default of rewards and scores. The released one can be gamed by an answer
+that lists candidates, and is ambiguous where one name contains another (petunia, mexican
+petunia).
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from finer1.prompts import Completion
+
+_SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015]+")
+# Only before white space and a name: the A-10 and the An-12 are aircraft.
+_ARTICLES = re.compile(r"\A[\s_\-\u2010-\u2015]*(?:(?:a|an|the)\s+)+(?=.*[^\W_])", re.DOTALL)
+_FINAL = ".,;:!? "
+_AROUND_BRACKETS = re.compile(r"\s*([<>/])\s*")
+_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+
+
+def normalise(text: str) -> str:
+    """The form in which names are compared.
+
+    NFKC, casefold; leading articles and final punctuation go; underscores, hyphens and white
+    space become one space.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return _SEPARATORS.sub(" ", _ARTICLES.sub("", folded)).strip().rstrip(_FINAL)
+
+
+def is_exact(completion: Completion, label: str) -> bool:
+    """True when the one closed answer is the label and nothing else, after normalisation."""
+    return completion.answer is not None and normalise(completion.answer) == normalise(label)
+
+
+def join_brackets(text: str) -> str:
+    """`text` without white space around <, > and /, as the released reward reads it."""
+    return _AROUND_BRACKETS.sub(r"\1", text)
+
+
+def is_included(text: str, label: str) -> bool:
+    """True when the first closed answer of completion `text` contains the label (released rule).
+
+    Case-insensitive, otherwise literal; false without a closed answer.
+    """
+    match = _ANSWER.search(join_brackets(text))
+    return match is not None and label.strip().lower() in match.group(1).lower()
+
+
+def named_labels(answer: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels that `answer` names, each once, in the order in which they come.
+
+    The longest label wins where several begin at one place, and names do not overlap: an answer
+    `mexican petunia` names that label, not petunia. More than one name is a hedge.
+    """
+    by_name = {normalise(label): label for label in labels}
+    longest_first = sorted(by_name, key=lambda name: (-len(name), name))
+    pattern = "|".join(re.escape(name) for name in longest_first if name)
+    if not pattern:
+        return ()
+    found = re.findall(rf"(?<!\w)(?:{pattern})(?!\w)", normalise(answer))
+    return tuple(dict.fromkeys(by_name[name] for name in found))

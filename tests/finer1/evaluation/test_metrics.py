@@ -1,0 +1,122 @@
+import math
+
+import pytest
+
+from finer1.evaluation.metrics import score_models, top_confusions
+from finer1.evaluation.statistics import Bootstrap
+
+BOOTSTRAP = Bootstrap(samples=500, confidence=0.95, seed=0)
+
+
+@pytest.fixture
+def metrics(verdict):
+    """Four open seen questions on two classes, and two open unseen ones, for three models.
+
+    base: nothing right; sft: both of one seen class right; tapo: three of four seen, one of two
+    unseen, the other unseen answered with a seen class.
+    """
+    answers = {
+        "base": ["?", "?", "?", "?", "?", "?"],
+        "sft": ["elm wren", "elm wren", "elm wren", "elm wren", "?", "?"],
+        "tapo": ["elm wren", "elm wren", "oak wren", "elm wren", "reed tern", "oak wren"],
+    }
+    asked = [
+        ("elm wren", 0, True), ("elm wren", 1, True), ("oak wren", 0, True), ("oak wren", 1, True),
+        ("reed tern", 0, False), ("reed tern", 1, False),
+    ]  # fmt: skip
+    return score_models(
+        {
+            model: [
+                verdict(answer=answer, model=model, label=label, number=number, seen=seen)
+                for answer, (label, number, seen) in zip(given, asked, strict=True)
+            ]
+            for model, given in answers.items()
+        },
+        BOOTSTRAP,
+    )
+
+
+def test_accuracy_is_a_share_of_questions(metrics):
+    assert metrics["sft/open/seen/accuracy"] == 2 / 4
+    assert metrics["tapo/open/seen/accuracy"] == 3 / 4
+    assert metrics["tapo/open/unseen/accuracy"] == 1 / 2
+
+
+def test_interval_is_over_classes(metrics):
+    # sft: elm wren all right, oak wren all wrong; see test_statistics.
+    assert (metrics["sft/open/seen/low"], metrics["sft/open/seen/high"]) == (0, 1)
+
+
+def test_counts_of_questions_and_classes(metrics):
+    assert (metrics["tapo/open/seen/n"], metrics["tapo/open/seen/classes"]) == (4, 2)
+    assert (metrics["tapo/open/unseen/n"], metrics["tapo/open/unseen/classes"]) == (2, 1)
+
+
+def test_differences_are_paired(metrics):
+    # tapo - sft on seen: question 3 of 4 turns right.
+    assert metrics["tapo-sft/open/seen/difference"] == 1 / 4
+    assert metrics["sft-base/open/seen/difference"] == 2 / 4
+    assert metrics["tapo-base/open/unseen/difference"] == 1 / 2
+
+
+def test_difference_lies_in_its_interval(metrics):
+    low, high = metrics["tapo-sft/open/seen/low"], metrics["tapo-sft/open/seen/high"]
+    # Class differences 0 (elm wren) and 1/2 (oak wren).
+    assert (low, high) == (0, 1 / 2)
+
+
+def test_unseen_answers_with_a_seen_class_are_counted(metrics):
+    assert metrics["tapo/open/unseen/answered_seen_class"] == 1 / 2
+    assert "tapo/open/seen/answered_seen_class" not in metrics
+
+
+def test_a_setting_without_questions_has_no_keys(metrics):
+    assert not any("/closed/" in key for key in metrics)
+
+
+def test_every_metric_is_finite(metrics):
+    assert all(math.isfinite(value) for value in metrics.values())
+
+
+def test_a_model_that_always_names_the_first_option_scores_like_the_baseline(verdict):
+    orders = [
+        ("elm wren", "oak wren"), ("oak wren", "elm wren"),
+        ("elm wren", "ash wren"), ("elm wren", "reed tern"),
+    ]  # fmt: skip
+    rows = [
+        verdict(answer=options[0], setting="closed", number=number, options=options)
+        for number, options in enumerate(orders)
+    ]
+    metrics = score_models({"tapo": rows}, BOOTSTRAP)
+    # The truth, elm wren, is first in three of four.
+    assert metrics["tapo/closed/seen/accuracy"] == 3 / 4
+    assert metrics["always_first/closed/seen/accuracy"] == 3 / 4
+    assert metrics["tapo/closed/position_1/accuracy"] == 1
+    assert metrics["tapo/closed/position_2/accuracy"] == 0
+    assert metrics["tapo/closed/position_1/answered"] == 1
+    assert metrics["tapo/closed/position_2/answered"] == 0
+    assert metrics["tapo/closed/position_1/n"] == 3
+
+
+def test_hedges_and_formats_are_shares_of_all_completions(verdict):
+    rows = [
+        verdict(answer="elm wren", number=0),
+        verdict(answer="elm wren or oak wren", number=1),
+        verdict("nothing", number=2),
+        verdict("<answer>elm wren</answer>", number=3),
+    ]
+    metrics = score_models({"tapo": rows}, BOOTSTRAP)
+    assert metrics["tapo/open/seen/hedged"] == 1 / 4
+    assert metrics["tapo/open/seen/formatted"] == 2 / 4
+    assert metrics["tapo/open/seen/accuracy"] == 2 / 4
+    assert metrics["tapo/open/seen/paper_accuracy"] == 3 / 4
+    assert metrics["tapo/open/seen/tokens"] == 10
+
+
+def test_confusions_are_counted_per_pair_worst_first(verdict):
+    answers = ["oak wren", "ash wren", "oak wren", "elm wren", "puffin"]
+    rows = [verdict(answer=answer, number=number) for number, answer in enumerate(answers)]
+    assert top_confusions(rows, 5) == [
+        (("bird", "elm wren", "oak wren"), 2),
+        (("bird", "elm wren", "ash wren"), 1),
+    ]
