@@ -1,0 +1,1 @@
+"""The model being trained: its folder, its checkpoints, its forward passes, its samples."""

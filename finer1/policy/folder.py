@@ -1,0 +1,75 @@
+"""Reading and writing model folders in the Hugging Face layout."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+FLOAT32_PARAMETERS = 100_000_000
+"""Models up to this size are saved in float32, larger ones in bfloat16."""
+_OWN_FILES = ("config.json", "README.md")
+"""Files of the start model that describe its weights and so are not copied."""
+
+
+def pick_device(device: str) -> str:
+    """`auto` resolved to cuda or cpu."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def load_policy(folder: Path, device: str, train_vision: bool) -> tuple[Any, Any]:
+    """The model, float32 and ready for training, and its processor.
+
+    Without `train_vision` the vision tower takes no gradient. Weights are float32 on a GPU, too:
+    updates of a small learning rate vanish in bfloat16.
+    """
+    model = AutoModelForImageTextToText.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+    )
+    model.model.visual.requires_grad_(train_vision)
+    processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+    return model.to(pick_device(device)), processor
+
+
+def save_policy(model: Any, start: Path, output: Path) -> None:
+    """Write the trained model to `output`, with tokenizer, processor and template of `start`.
+
+    Equal weights give equal bytes. `output` is whole or absent.
+    """
+    is_small = sum(parameter.numel() for parameter in model.parameters()) <= FLOAT32_PARAMETERS
+    dtype = torch.float32 if is_small else torch.bfloat16
+    tied = "lm_head.weight" if model.config.tie_word_embeddings else None
+    state = {
+        name: value.detach().to("cpu", dtype)
+        for name, value in model.state_dict().items()
+        if name != tied
+    }
+    with _new_folder(output) as part:
+        model.config.dtype = dtype
+        model.save_pretrained(part, state_dict=state)
+        for path in sorted(start.iterdir()):
+            is_weight = ".safetensors" in path.name
+            if path.is_file() and not is_weight and path.name not in _OWN_FILES:
+                shutil.copyfile(path, part / path.name)
+
+
+def copy_policy(start: Path, output: Path) -> None:
+    """Copy a model folder as it is."""
+    with _new_folder(output) as part:
+        shutil.copytree(start, part, dirs_exist_ok=True)
+
+
+@contextmanager
+def _new_folder(output: Path) -> Iterator[Path]:
+    """A folder that becomes `output` when the block ends without an error."""
+    part = output.with_name(f".{output.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    yield part
+    shutil.rmtree(output, ignore_errors=True)
+    part.rename(output)

@@ -1,0 +1,56 @@
+"""How often a policy writes the expected format when it is most sure of itself."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from finer1.chat import stop_ids, suppressed_ids
+from finer1.policy.encoding import encode_prompts, stack_prompts
+from finer1.policy.generation import SamplingRule, sample_completions
+from finer1.prompts import answer_completion, parse_completion
+
+
+def measure_format_rate(
+    model: Any,
+    processor: Any,
+    questions: Sequence[str],
+    images: Sequence[Image.Image],
+    targets: Sequence[str],
+    system: str,
+    batch_size: int,
+) -> float:
+    """Share of greedy completions, in [0, 1], that have the form of their target.
+
+    The form is the four sections and an answer where the target has them, else the answer
+    alone. A completion may be half as long again as the longest target.
+    """
+    longest = max(len(ids) for ids in processor.tokenizer(list(targets))["input_ids"])
+    rule = SamplingRule(
+        temperature=0,
+        top_p=1,
+        max_tokens=longest + longest // 2,
+        stop_ids=stop_ids(model.generation_config),
+        suppressed_ids=suppressed_ids(model.config, processor.tokenizer),
+    )
+    was_training = model.training
+    model.eval()
+    texts: list[str] = []
+    for start in range(0, len(questions), batch_size):
+        part = slice(start, start + batch_size)
+        encoded = encode_prompts(model, processor, questions[part], images[part], system)
+        batch = stack_prompts(encoded, processor.tokenizer.pad_token_id)
+        owners = range(len(encoded))
+        tokens = sample_completions(model, batch, owners, rule, None)
+        texts += processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+    model.train(was_training)
+    pairs = zip(texts, targets, strict=True)
+    return sum(has_form_of(text, target) for text, target in pairs) / len(texts)
+
+
+def has_form_of(text: str, target: str) -> bool:
+    """True when `text` has the same parts as `target`: sections and answer, or answer alone."""
+    completion = parse_completion(text)
+    if parse_completion(target).is_sectioned:
+        return completion.is_sectioned
+    return completion.answer is not None and text == answer_completion(completion.answer)

@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from finer1.policy.optimizer import build_optimizer, schedule_from, warm_up, warm_up_cosine
+
+
+def test_warm_up_is_linear_then_one():
+    # (step + 1) / (4 + 1).
+    assert [warm_up(step, 4) for step in range(6)] == [0.2, 0.4, 0.6, 0.8, 1.0, 1.0]
+    assert warm_up(0, 0) == 1
+
+
+def test_the_cosine_falls_from_one_to_zero():
+    # Ten steps after two of warm-up; half way at step 2 + 5.
+    values = [warm_up_cosine(step, 2, 12) for step in (2, 7, 12)]
+    assert values == [pytest.approx(1), pytest.approx(0.5), pytest.approx(0)]
+
+
+def test_vectors_are_not_decayed():
+    model = torch.nn.Linear(2, 2)
+    groups = build_optimizer(model, 1e-3, 0.1, (0.9, 0.98)).param_groups
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert decay == {id(model.weight): 0.1, id(model.bias): 0.0}
+
+
+def test_frozen_parameters_are_left_out():
+    model = torch.nn.Linear(2, 2)
+    model.weight.requires_grad_(False)
+    groups = build_optimizer(model, 1e-3, 0.1, (0.9, 0.98)).param_groups
+    assert [p for group in groups for p in group["params"]] == [model.bias]
+
+
+def test_a_continued_schedule_begins_where_the_first_ended():
+    def rates(first, count):
+        optimizer = build_optimizer(torch.nn.Linear(1, 1), 1.0, 0.0, (0.9, 0.98))
+        scheduler = schedule_from(optimizer, lambda step: warm_up_cosine(step, 2, 8), first)
+        found = []
+        for _ in range(count):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+        return found
+
+    assert rates(0, 8)[3:] == rates(3, 5)
