@@ -1,0 +1,226 @@
+"""Whole TAPO runs of the tiny policy."""
+
+import itertools
+import json
+
+import pytest
+from safetensors.torch import load_file
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from finer1.tapo import trainer
+from finer1.tapo.losses import tapo_loss
+from finer1.tapo.training import train_tapo
+
+SIZES = {"prompts_per_step": 4, "minibatches": 2, "anchor_rollouts": 3, "positive_rollouts": 3}
+# The drawn anchor and positive of a label are one image, which only augmentation tells apart.
+SHORT = {"steps": 3, "lr": 1e-3, "warmup_steps": 1, "max_completion_tokens": 30, "augment": True}
+
+
+@pytest.fixture(scope="module")
+def train(talking_model, triplets, params, picture):
+    """Train in a folder with changed settings; metrics, logs and weights."""
+
+    def run(folder, read_image=picture, at_step=lambda step: None, save_steps=1, **changes):
+        logs = {}
+
+        def log(metrics, step):
+            at_step(step)
+            logs[step] = {k: v for k, v in metrics.items() if not k.startswith("time/")}
+
+        metrics = train_tapo(
+            start=talking_model,
+            triplets=triplets,
+            read_image=read_image,
+            labels={"bird": ("a", "b")},
+            settings=params.tapo.model_copy(update=SIZES | SHORT | changes),
+            runtime=params.runtime.model_copy(update={"save_steps": save_steps}),
+            system="",
+            seed=3,
+            output=folder / "model",
+            resume=folder / "resume",
+            log=log,
+            log_samples=lambda title, rows: None,
+        )
+        return metrics, logs, (folder / "model" / "model.safetensors").read_bytes()
+
+    return run
+
+
+@pytest.fixture
+def run(train, tmp_path):
+    """The same, in a folder of that name."""
+    return lambda name, **changes: train(tmp_path / name, **changes)
+
+
+@pytest.fixture(scope="module")
+def unbroken(train, tmp_path_factory):
+    """A run of three steps that nothing disturbed."""
+    return train(tmp_path_factory.mktemp("unbroken"))
+
+
+@pytest.fixture(scope="module")
+def one_step(train, tmp_path_factory):
+    """Weights after one step with the settings as they are."""
+    return train(tmp_path_factory.mktemp("one_step"), steps=1)[2]
+
+
+def stop_at(number):
+    def at_step(step):
+        if step == number:
+            raise KeyboardInterrupt
+
+    return at_step
+
+
+def test_same_seed_gives_the_same_weights(run, unbroken):
+    assert run("a") == unbroken
+    assert unbroken[0]["train/groups"] > 0
+
+
+def test_a_run_killed_before_its_checkpoint_ends_as_an_unbroken_one(run, unbroken):
+    with pytest.raises(KeyboardInterrupt):
+        run("a", at_step=stop_at(2))
+    assert run("a")[::2] == unbroken[::2]
+
+
+def test_a_run_killed_while_it_samples_ends_as_an_unbroken_one(run, unbroken, picture):
+    read = []
+
+    def dies_late(name):
+        read.append(name)
+        if len(read) == 30:  # an image of the third step
+            raise KeyboardInterrupt
+        return picture(name)
+
+    with pytest.raises(KeyboardInterrupt):
+        run("a", read_image=dies_late, save_steps=2)
+    assert run("a", save_steps=2)[::2] == unbroken[::2]
+
+
+def test_zero_steps_copy_the_start(run, talking_model):
+    metrics, _, weights = run("a", steps=0)
+    assert weights == (talking_model / "model.safetensors").read_bytes()
+    assert metrics["train/steps"] == 0
+
+
+def test_the_output_loads_offline_with_the_starts_processor(run, talking_model, tmp_path):
+    run("a", steps=1)
+    folder = tmp_path / "a" / "model"
+    AutoProcessor.from_pretrained(folder, local_files_only=True)
+    model = AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True)
+    assert str(model.dtype) == "torch.float32"
+    assert {path.name for path in folder.iterdir()} == {p.name for p in talking_model.iterdir()}
+
+
+def test_the_vision_tower_moves_only_when_it_is_trained(run, talking_model, tmp_path):
+    before = load_file(talking_model / "model.safetensors")
+    for name, is_trained in (("frozen", False), ("trained", True)):
+        run(name, train_vision=is_trained, steps=1, warmup_steps=0)
+        after = load_file(tmp_path / name / "model" / "model.safetensors")
+        moved = {key for key in before if not before[key].equal(after[key])}
+        assert any("visual" in key for key in moved) == is_trained
+        assert any("layers" in key and "visual" not in key for key in moved)
+
+
+def test_a_run_in_which_no_group_survives_says_what_to_do(run):
+    # Six rollouts have no mean accuracy between 0.98 and 0.99.
+    with pytest.raises(RuntimeError, match=r"no group survived.*sft\.epochs"):
+        run("a", keep_low=0.98, max_resamples=1, steps=1)
+
+
+def test_the_released_code_trains_on_a_batch_of_which_nothing_survives(run, talking_model):
+    metrics, _, weights = run("a", keep_low=0.98, steps=1, keep_when_all_degenerate=True)
+    assert metrics["rollout/refills"] == 20
+    assert weights != (talking_model / "model.safetensors").read_bytes()
+
+
+def test_what_is_not_finite_leaves_the_weights(run, talking_model):
+    # The loss is finite; squares in the norm of its gradient are not.
+    metrics, _, weights = run("a", steps=1, entropy_coef=1e38)
+    assert metrics["train/skipped_updates"] == 2
+    assert weights == (talking_model / "model.safetensors").read_bytes()
+
+
+@pytest.fixture
+def break_updates(monkeypatch):
+    """Make loss and metrics NaN in the micro-batches of these numbers, counted from 1."""
+
+    def arrange(*numbers):
+        calls = itertools.count(1)
+
+        def broken(*args):
+            loss, metrics = tapo_loss(*args)
+            factor = float("nan") if next(calls) in numbers else 1
+            return loss * factor, {name: value * factor for name, value in metrics.items()}
+
+        monkeypatch.setattr(trainer, "tapo_loss", broken)
+
+    return arrange
+
+
+def test_a_step_without_finite_loss_leaves_the_weights(run, break_updates, talking_model):
+    break_updates(1, 2)
+    metrics, logs, weights = run("a", steps=1)
+    assert metrics["train/skipped_updates"] == 2
+    assert logs[1]["train/updates"] == 0
+    assert "loss/total" not in logs[1]
+    assert weights == (talking_model / "model.safetensors").read_bytes()
+
+
+def test_a_skipped_update_is_left_out_of_the_means_of_its_step(run, break_updates, unbroken):
+    break_updates(2)
+    metrics, logs, _ = run("a", steps=3)  # a checkpoint after each step
+    assert metrics["train/skipped_updates"] == 1
+    assert [logs[step]["train/updates"] for step in logs] == [1, 2, 2]
+    # On policy, so the loss of the first update is the same; the second one no longer counts.
+    assert 0 < logs[1]["loss/entropy"] != unbroken[1][1]["loss/entropy"]
+    assert json.loads(json.dumps(logs, allow_nan=False))
+
+
+def test_three_updates_without_finite_loss_in_a_row_end_the_run(run, break_updates):
+    break_updates(2, 3, 4)
+    with pytest.raises(RuntimeError, match="not finite in 3 updates in a row"):
+        run("a", steps=3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"update_image": "own"},
+        {"negative_gradient": False},
+        {"kl_ratio": "pos_over_neg"},
+        {"negative_image": "blackened"},
+        {"augment": False},
+        {"entropy_coef": 0.5},
+        {"negative_entropy_coef": 0.5},
+        {"inter_class_coef": 0.5},
+        {"accuracy_weight": 0.5},
+        {"temperature": 1.2},
+        {"max_grad_norm": 0.01},
+        {"positive_rollouts": 0, "anchor_rollouts": 6},
+        {"minibatches": 1},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_switch_changes_the_weights(run, one_step, changes):
+    assert run("a", steps=1, **changes)[2] != one_step
+
+
+def test_settings_that_cannot_work_are_refused_before_the_model_is_read(run):
+    with pytest.raises(ValueError, match="at least 2"):
+        run("a", anchor_rollouts=1, positive_rollouts=0)
+    with pytest.raises(ValueError, match=r"tapo\.minibatches \(3\) must divide"):
+        run("a", minibatches=3)
+
+
+def test_logged_metrics_are_finite_json(run):
+    metrics, logs, _ = run("a", steps=1)
+    assert json.loads(json.dumps([metrics, logs[1]], allow_nan=False))
+    expected = {
+        *("reward/mean", "reward/accuracy", "reward/format"),
+        *("rollout/completion_tokens", "rollout/keep_rate", "rollout/refills"),
+        *("rollout/unparsed", "rollout/truth_in_options", "rollout/answer_equals_prediction"),
+        *("rollout/hedged", "loss/policy", "loss/inter_class_kl", "loss/entropy"),
+        *("loss/negative_entropy", "loss/clip_low_fraction", "train/grad_norm", "train/lr"),
+    }
+    assert expected <= set(logs[1])
