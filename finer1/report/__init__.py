@@ -1,0 +1,1 @@
+"""What people read of a run: the HTML page and the tables for terminal and README."""

@@ -1,0 +1,129 @@
+"""What the page is made from, read from the files of a run."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from finer1.evaluation.verdicts import MODELS, Verdict
+from finer1.images import ImageArchive
+from finer1.params import Params
+from finer1.records import (
+    Concepts,
+    ImageRecord,
+    Prediction,
+    Question,
+    Rationale,
+    SplitRecord,
+    Triplet,
+    read_jsonl,
+)
+
+TRAINING_STAGES = ("sft", "tapo")
+
+Series = tuple[tuple[int, float], ...]
+"""(step, value) pairs, steps ascending."""
+
+
+@dataclass(frozen=True)
+class ClassYield:
+    """Fate of the rationales asked for one sub-category."""
+
+    category: str
+    label: str
+    asked: int
+    """Images for which a rationale was asked."""
+    kept: int
+    """Images whose rationale passed."""
+    samples: int
+    """Rationales sampled; several per image when the first ones are rejected."""
+    rejected: dict[str, int]
+    """Reason -> rejected samples."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything the page shows."""
+
+    params: Params
+    metrics: Mapping[str, float]
+    """Of the stage `score`."""
+    splits: Sequence[SplitRecord]
+    questions: Sequence[Question]
+    verdicts: Mapping[str, Sequence[Verdict]]
+    """Model -> its verdicts, in the order of `questions`."""
+    predictions: Mapping[str, Mapping[str, Prediction]]
+    """Model -> question id -> prediction."""
+    rationales: Sequence[Rationale]
+    """After review."""
+    concepts: Sequence[Concepts]
+    triplets: Sequence[Triplet]
+    cot_yield: Sequence[ClassYield]
+    logs: Mapping[str, Mapping[str, Series]]
+    """Training stage -> metric -> its values over steps."""
+    archive: ImageArchive
+
+    @property
+    def images(self) -> dict[str, ImageRecord]:
+        """Image id -> its row."""
+        return {row.image.id: row.image for row in self.splits}
+
+
+def read_inputs(params: Params) -> Inputs:
+    """Read every file that the page needs. Raises ValueError for a broken row."""
+    paths = params.paths
+    verdicts = read_jsonl(paths.verdicts, Verdict)
+    return Inputs(
+        params=params,
+        metrics=json.loads((paths.metrics / "score.json").read_text(encoding="utf-8")),
+        splits=read_jsonl(paths.splits, SplitRecord),
+        questions=read_jsonl(paths.questions, Question),
+        verdicts={model: [row for row in verdicts if row.model == model] for model in MODELS},
+        predictions={
+            model: {
+                row.question_id: row
+                for row in read_jsonl(paths.predictions / f"{model}.jsonl", Prediction)
+            }
+            for model in MODELS
+        },
+        rationales=read_jsonl(paths.reviewed, Rationale),
+        concepts=read_jsonl(paths.concepts, Concepts),
+        triplets=read_jsonl(paths.triplets, Triplet),
+        cot_yield=read_yield(paths.cot_yield),
+        logs={stage: read_log(paths.logs / f"{stage}.jsonl") for stage in TRAINING_STAGES},
+        archive=ImageArchive(paths.images),
+    )
+
+
+def read_yield(path: Path) -> list[ClassYield]:
+    """The yield per sub-category: category, label, asked, kept, samples, then the reasons.
+
+    Raises ValueError when a column is missing or a count is no number.
+    """
+    rows = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), 2):
+            try:
+                category, label = row.pop("category"), row.pop("label")
+                counts = {name: int(value) for name, value in row.items()}
+                asked, kept, samples = (counts.pop(n) for n in ("asked", "kept", "samples"))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{path}:{number}: no row of yields ({error})") from error
+            rows.append(ClassYield(category, label, asked, kept, samples, counts))
+    return rows
+
+
+def read_log(path: Path) -> dict[str, Series]:
+    """Metric -> (step, value) pairs of a stage's log; empty when the stage logged no step."""
+    if not path.exists():
+        return {}
+    series: dict[str, list[tuple[int, float]]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            item = json.loads(line)
+            for name, value in item["metrics"].items():
+                series.setdefault(name, []).append((int(item["step"]), float(value)))
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}:{number}: no line of metrics ({error})") from error
+    return {name: tuple(sorted(values)) for name, values in sorted(series.items())}

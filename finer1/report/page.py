@@ -1,0 +1,194 @@
+"""The report: one HTML page with everything inlined, no script, equal bytes for equal inputs."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from finer1.evaluation.verdicts import MODELS
+from finer1.params import Params
+from finer1.records import Question, Rationale
+from finer1.report.figures import curve_chart
+from finer1.report.inputs import ClassYield, Inputs, Series
+from finer1.report.pictures import Pictures
+from finer1.report.protocol import (
+    describe_mined_negative,
+    describe_negative,
+    describe_protocol,
+)
+from finer1.report.results import collect_results
+from finer1.report.samples import (
+    choose_concepts,
+    choose_samples,
+    choose_triplets,
+    worst_confusions,
+)
+from finer1.report.table import MODEL_NAMES
+
+CURVES_PER_STAGE = 9
+FIRST_CURVES = (
+    "loss/total",
+    "train/loss",
+    "reward/accuracy",
+    "reward/format",
+    "rollout/truth_in_options",
+    "rollout/answer_equals_prediction",
+    "rollout/hedged",
+    "rollout/completion_tokens",
+    "rollout/keep_rate",
+    "loss/inter_class_kl",
+    "loss/entropy",
+    "reward/",
+    "rollout/",
+    "loss/",
+)
+"""Metrics, or prefixes of them, whose curves come first when a stage logs many."""
+TEMPLATE_TEACHER = "template"
+TEMPLATE_WARNING = (
+    "The rationales were filled into templates from the label and the list of sub-categories; "
+    "no teacher saw the images. The accuracies on this page mean nothing: they show only that "
+    "every stage runs on these images."
+)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The learning curves of one training stage."""
+
+    name: str
+    charts: tuple[tuple[str, str, Markup], ...]
+    """(metric, last value, SVG)."""
+    others: tuple[str, ...]
+    """Metrics that were logged but not drawn."""
+
+
+@dataclass(frozen=True)
+class YieldSummary:
+    """Yield of the rationales."""
+
+    classes: tuple[ClassYield, ...]
+    asked: int
+    kept: int
+    samples: int
+    rejected: tuple[tuple[str, int], ...]
+    """(reason, samples), most frequent first."""
+
+
+def render_page(inputs: Inputs) -> str:
+    """The whole page as HTML text; values from data are escaped."""
+    folder = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pictures = Pictures(inputs.archive, inputs.images)
+    final = inputs.verdicts["tapo"]
+    return environment.get_template("page.html").render(
+        style=Markup((folder / "page.css").read_text(encoding="utf-8")),
+        title=inputs.params.report.title,
+        warnings=teacher_warnings(inputs.rationales),
+        caveats=inputs.params.report.caveats.get(inputs.params.download.dataset, ()),
+        results=collect_results(
+            inputs.metrics, inputs.verdicts, inputs.params.questions.num_options
+        ),
+        confidence=f"{100 * inputs.metrics['confidence']:.0f}",
+        samples=choose_samples(inputs, pictures),
+        confusions=worst_confusions(
+            inputs, [row for row in final if row.setting == "open"], pictures
+        ),
+        curves=[
+            collect_curves(stage, MODEL_NAMES[stage], series)
+            for stage, series in inputs.logs.items()
+        ],
+        cot_yield=summarise_yield(inputs.cot_yield),
+        concepts=choose_concepts(inputs, pictures),
+        triplets=choose_triplets(inputs, pictures),
+        mined_negative=describe_mined_negative(inputs.params),
+        tapo_negative=describe_negative(inputs.params),
+        protocol=describe_protocol(inputs),
+        identities=model_identities(inputs),
+        params_hash=hash_params(inputs.params),
+        questions_hash=hash_questions(inputs.questions),
+    )
+
+
+def teacher_warnings(rationales: Sequence[Rationale]) -> list[str]:
+    """What must be said at the top about who wrote the rationales."""
+    if any(row.engine.startswith(TEMPLATE_TEACHER) for row in rationales):
+        return [TEMPLATE_WARNING]
+    return []
+
+
+def collect_curves(stage: str, name: str, series: Mapping[str, Series]) -> Curves:
+    """Charts of a stage's metrics, the telling ones first."""
+    ranked = sorted(series, key=lambda metric: (_rank(metric), metric))
+    drawn = [metric for metric in ranked if len(series[metric]) > 1][:CURVES_PER_STAGE]
+    charts = []
+    for metric in drawn:
+        steps, values = zip(*series[metric], strict=True)
+        # The chart holds numbers only.
+        charts.append(
+            (metric, f"{values[-1]:.4g}", Markup(curve_chart(metric, steps, values, stage)))
+        )
+    return Curves(name, tuple(charts), tuple(m for m in ranked if m not in drawn))
+
+
+def _rank(metric: str) -> int:
+    for rank, start in enumerate(FIRST_CURVES):
+        if metric == start or (start.endswith("/") and metric.startswith(start)):
+            return rank
+    return len(FIRST_CURVES)
+
+
+def summarise_yield(rows: Sequence[ClassYield]) -> YieldSummary:
+    """Totals, and the classes with the lowest yield first."""
+    reasons: dict[str, int] = {}
+    for row in rows:
+        for reason, count in row.rejected.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    return YieldSummary(
+        classes=tuple(
+            sorted(rows, key=lambda row: (row.kept / max(row.asked, 1), row.category, row.label))
+        ),
+        asked=sum(row.asked for row in rows),
+        kept=sum(row.kept for row in rows),
+        samples=sum(row.samples for row in rows),
+        rejected=tuple(
+            sorted(
+                ((reason, count) for reason, count in reasons.items() if count),
+                key=lambda item: (-item[1], item[0]),
+            )
+        ),
+    )
+
+
+def model_identities(inputs: Inputs) -> list[tuple[str, str]]:
+    """(model, identity) as its predictions carry it."""
+    identities = []
+    for model in MODELS:
+        found = sorted({row.identity for row in inputs.predictions[model].values()})
+        identities.append((MODEL_NAMES[model], ", ".join(found)))
+    return identities
+
+
+def hash_params(params: Params) -> str:
+    """SHA-256 of the values that results follow from, in canonical JSON.
+
+    The machine's are left out: `runtime` changes rounding, and what is sampled in predict where
+    its temperature is above 0.
+    """
+    values = params.model_dump(mode="json", exclude={"runtime", "experiments", "paths"})
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def hash_questions(questions: Sequence[Question]) -> str:
+    """SHA-256 over the ids, texts and options of the questions, in order."""
+    rows = [[row.id, row.text, list(row.options), row.label] for row in questions]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

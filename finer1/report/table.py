@@ -1,0 +1,144 @@
+"""Result tables as text, for the terminal and for Markdown pages. All figures in per cent."""
+
+from collections.abc import Mapping, Sequence
+
+from finer1.evaluation.experiments import Difference, Summary
+from finer1.evaluation.metrics import CELLS, PAIRS, Cell
+from finer1.evaluation.statistics import Interval
+from finer1.evaluation.verdicts import MODELS
+
+MODEL_NAMES = {"base": "base", "sft": "SFT", "tapo": "TAPO"}
+
+
+def result_table(metrics: Mapping[str, float]) -> str:
+    """The accuracies of base, SFT and TAPO and their paired differences, as aligned ASCII text.
+
+    metrics: those of the stage `score`.
+    """
+    cells = [cell for cell in CELLS if f"{MODELS[0]}/{'/'.join(cell)}/n" in metrics]
+    rows = [
+        ["", *(" ".join(cell) for cell in cells)],
+        ["images, classes", *(_sizes(metrics, cell) for cell in cells)],
+        *(
+            [MODEL_NAMES[model], *(_accuracy(metrics, model, cell) for cell in cells)]
+            for model in MODELS
+        ),
+        *(
+            [_pair_name(*pair), *(_difference(metrics, pair, cell) for cell in cells)]
+            for pair in PAIRS[:2]
+        ),
+    ]
+    lines = _align(rows)
+    lines.insert(2, "-" * len(lines[0]))
+    lines.insert(3 + len(MODELS), "")
+    level = f"{100 * metrics['confidence']:.0f} %"
+    lines += [
+        "",
+        "Exact answers in %, strict rule (one closed answer, one name). In brackets: "
+        f"{level} interval,",
+        "bootstrap over classes; differences are paired, in points.",
+    ]
+    return "\n".join(lines)
+
+
+def experiment_table(summaries: Sequence[Summary], differences: Sequence[Difference]) -> str:
+    """Experiments over seeds as two Markdown tables: accuracies, then paired differences.
+
+    Every seed's figure stands in round brackets, seeds ascending; intervals in square ones.
+    """
+    cells = [cell for cell in CELLS if any(item.cell == cell for item in summaries)]
+    head = [" ".join(cell) for cell in cells]
+    by_row: dict[str, dict[Cell, Summary]] = {}
+    for item in summaries:
+        by_row.setdefault(item.name, {})[item.cell] = item
+    rows = [
+        [name, _seeds(next(iter(row.values())).seeds), *(_summary(row.get(c)) for c in cells)]
+        for name, row in by_row.items()
+    ]
+    by_pair: dict[str, dict[Cell, Difference]] = {}
+    for change in differences:
+        by_pair.setdefault(f"{change.name} - {change.base}", {})[change.cell] = change
+    changes = [
+        [name, _seeds(next(iter(row.values())).seeds), *(_change(row.get(c)) for c in cells)]
+        for name, row in by_pair.items()
+    ]
+    tables = [_markdown([["experiment", "seeds", *head], *rows])]
+    if changes:
+        tables.append(_markdown([["paired difference", "seeds", *head], *changes]))
+    return "\n\n".join(tables) + (
+        "\n\nAccuracy in %, mean over seeds [interval, classes and seeds resampled] (each seed). "
+        "Differences in points [interval over classes; over classes and seeds] (each seed).\n"
+    )
+
+
+def percent(share: float) -> str:
+    """A share as per cent, one decimal."""
+    return f"{100 * share:.1f}"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, signed, one decimal."""
+    text = f"{100 * share:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def _sizes(metrics: Mapping[str, float], cell: Cell) -> str:
+    key = f"{MODELS[0]}/{'/'.join(cell)}"
+    return f"{metrics[f'{key}/n']:.0f}, {metrics[f'{key}/classes']:.0f}"
+
+
+def _accuracy(metrics: Mapping[str, float], model: str, cell: Cell) -> str:
+    key = f"{model}/{'/'.join(cell)}"
+    low, high = percent(metrics[f"{key}/low"]), percent(metrics[f"{key}/high"])
+    return f"{percent(metrics[f'{key}/accuracy'])} [{low}, {high}]"
+
+
+def _pair_name(model: str, base: str) -> str:
+    return f"{MODEL_NAMES[model]} - {MODEL_NAMES[base]}"
+
+
+def _difference(metrics: Mapping[str, float], pair: tuple[str, str], cell: Cell) -> str:
+    key = f"{'-'.join(pair)}/{'/'.join(cell)}"
+    low, high = points(metrics[f"{key}/low"]), points(metrics[f"{key}/high"])
+    return f"{points(metrics[f'{key}/difference'])} [{low}, {high}]"
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines.insert(1, f"|{'---|' * len(rows[0])}")
+    return "\n".join(lines)
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return ", ".join(str(seed) for seed in seeds)
+
+
+def _summary(item: Summary | None) -> str:
+    if item is None:
+        return ""
+    each = " ".join(percent(value) for value in item.accuracies)
+    low, high = percent(item.pooled.low), percent(item.pooled.high)
+    return f"{percent(item.pooled.value)} [{low}, {high}] ({each})"
+
+
+def _change(item: Difference | None) -> str:
+    if item is None:
+        return ""
+    each = " ".join(points(value) for value in item.differences)
+    mean = points(item.over_classes.value)
+    return f"{mean} [{_range(item.over_classes)}; {_range(item.over_classes_and_seeds)}] ({each})"
+
+
+def _range(interval: Interval) -> str:
+    return f"{points(interval.low)}, {points(interval.high)}"

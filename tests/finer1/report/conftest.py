@@ -1,0 +1,138 @@
+"""A fabricated run in a folder: four classes, three models, every file that the page reads."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from finer1.evaluation.metrics import score_models
+from finer1.evaluation.questions import build_questions
+from finer1.evaluation.statistics import Bootstrap
+from finer1.evaluation.verdicts import MODELS, judge_model
+from finer1.files import write_json
+from finer1.images import write_archive
+from finer1.params import load_params
+from finer1.prompts import rationale_completion, sections_text
+from finer1.records import (
+    Concepts,
+    ImageRecord,
+    Prediction,
+    Rationale,
+    SplitRecord,
+    Triplet,
+    write_jsonl,
+)
+
+HOSTILE = "<script>alert(1)</script>"
+LABELS = (HOSTILE, "elm wren", "oak wren", "reed tern")
+PARTS = ("sft", "tapo", "tapo", "test", "test")
+
+
+@pytest.fixture(scope="session")
+def make_run(repository, tmp_path_factory):
+    """Write a run whose teacher has the given identity; returns its params."""
+
+    def make(teacher="oracle-1"):
+        folder = tmp_path_factory.mktemp("run")
+        params = load_params(repository / "params.yaml")
+        paths = {
+            name: folder / getattr(params.paths, name) for name in type(params.paths).model_fields
+        }
+        params = params.model_copy(update={"paths": params.paths.model_copy(update=paths)})
+        rows = _splits(params.paths.images)
+        write_jsonl(params.paths.splits, rows)
+        _write_evaluation(params, rows)
+        _write_training(params, rows, teacher)
+        return params
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def params(make_run):
+    """Params of one fabricated run."""
+    return make_run()
+
+
+@pytest.fixture(scope="session")
+def metrics(params):
+    """Metrics of that run."""
+    return json.loads((params.paths.metrics / "score.json").read_text(encoding="utf-8"))
+
+
+def _splits(archive):
+    rows, members = [], []
+    for place, label in enumerate(LABELS):
+        for number, part in enumerate(PARTS):
+            buffer = io.BytesIO()
+            Image.new("RGB", (16, 16), (60 * place, 40 * number, 90)).save(buffer, "PNG")
+            member = f"{place}/{number}.png"
+            members.append((member, buffer.getvalue()))
+            record = ImageRecord(f"w/{member}", "w", "bird", label, None, member, "0" * 64, "test")
+            rows.append(SplitRecord(record, seen=place < 3, part=part))
+    write_archive(archive, members)
+    return rows
+
+
+def _write_evaluation(params, rows):
+    questions = build_questions(rows, params.questions, params.seed)
+    write_jsonl(params.paths.questions, questions)
+    verdicts = {}
+    for model in MODELS:
+        predictions = [
+            Prediction(q.id, model, f"{model}-hash", q.text, _complete(model, q), 9, "stop")
+            for q in questions
+        ]
+        write_jsonl(params.paths.predictions / f"{model}.jsonl", predictions)
+        verdicts[model] = judge_model(questions, predictions, model)
+    write_jsonl(params.paths.verdicts, [row for rows in verdicts.values() for row in rows])
+    metrics = score_models(verdicts, Bootstrap(200, 0.95, 0))
+    write_json(params.paths.metrics / "score.json", {"confidence": 0.95, **metrics})
+
+
+def _complete(model, question):
+    """base writes no tag, sft always the same name, tapo the truth."""
+    if model == "base":
+        return f"a {HOSTILE} bird"
+    answer = "elm wren" if model == "sft" else question.label
+    sections = sections_text(f"small {HOSTILE}", LABELS, "alike", answer)
+    return rationale_completion(sections, answer)
+
+
+def _write_training(params, rows, teacher):
+    paths = params.paths
+    sft = [row.image for row in rows if row.part == "sft" and row.seen]
+    write_jsonl(
+        paths.reviewed,
+        [
+            Rationale(f"r/{i.id}", i.id, "bird", i.label, "?", "a", (i.label,), "c", i.label, 1,
+                      teacher)
+            for i in sft
+        ],
+    )  # fmt: skip
+    write_jsonl(
+        paths.concepts,
+        [Concepts(i.id, i.label, ("a bird",), ("red crown", HOSTILE), (1.5, 0.5)) for i in sft],
+    )
+    lines = ["category,label,asked,kept,samples,format,label_missing"]
+    lines += [f"bird,{image.label},1,1,2,1,0" for image in sft]
+    paths.cot_yield.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_jsonl(
+        paths.triplets,
+        [
+            Triplet("w/1/1.png", "elm wren", "bird", ("w/1/2.png",), "oak wren", ("w/2/1.png",),
+                    0.9)
+        ],
+    )  # fmt: skip
+    paths.logs.mkdir(parents=True)
+    log = [{"step": step, "metrics": {"loss": 2 / step, HOSTILE: step}} for step in (1, 2, 3)]
+    text = "".join(json.dumps(line) + "\n" for line in log)
+    (paths.logs / "sft.jsonl").write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def cells():
+    """Shorthand for the four settings."""
+    return SimpleNamespace(hostile=HOSTILE, labels=LABELS)
