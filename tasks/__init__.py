@@ -1,0 +1,1 @@
+"""One module per stage: read files, call finer1, write files, return metrics."""

@@ -1,0 +1,234 @@
+"""What surrounds every stage: parameters in, a tracked run around, metrics out.
+
+    python -m tasks.<stage>        exit code 0, 1 failed, 2 bad input, 3 the machine
+
+Environment, all optional: FINER1_DATA_ROOT (folder of the dataset), FINER1_STORE (generation
+store), FINER1_RESUME (scratch folders), FINER1_SERVER and FINER1_API_KEY (a teacher's
+OpenAI-compatible server), FINER1_EXIT_FILE (where the exit code is written, since DVC hides it).
+"""
+
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from PIL import Image
+from safetensors import SafetensorError
+
+from finer1.files import write_atomic, write_json
+from finer1.params import Params, load_params
+from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
+from tasks.identity import stage_entry, stage_key
+from tasks.tracking import Tracker, start_run
+
+_MACHINE_ERRNOS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ENOMEM,
+    errno.EROFS,
+}
+_MACHINE_WORDS = re.compile(
+    rf"os error ({'|'.join(map(str, _MACHINE_ERRNOS))})\b"  # safetensors, from Rust
+    r"|can't allocate memory|out of memory|PytorchStreamWriter failed"
+)
+"""What libraries say of disk and memory in errors that carry no errno."""
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage's body is given."""
+
+    params: Params
+    stage: str
+    resume: Path
+    """Scratch folder of this stage and these inputs; survives a kill, goes with success."""
+    store: Path
+    """Root of the generation store."""
+    data_root: Path | None
+    """Folder of the dataset, where the user named one."""
+    server: str | None
+    """Address of an OpenAI-compatible teacher."""
+    api_key: str | None
+    log: Callable[[Mapping[str, float], int], None]
+    """Metrics of one step."""
+    log_table: Callable[[str, Sequence[Mapping[str, object]]], None]
+    log_image: Callable[[str, Image.Image, int], None]
+    log_file: Callable[[Path], None]
+
+
+Body = Callable[[Context], dict[str, float]]
+
+
+def main(stage: str, body: Body) -> None:
+    """Run a stage as its own process and exit with its code."""
+    _report_exit(FAILED)  # holds for a kill and for an exception that is not caught below
+    code = _guarded(stage, body)
+    _report_exit(code)
+    sys.exit(code)
+
+
+def _report_exit(code: int) -> None:
+    if exit_file := os.environ.get("FINER1_EXIT_FILE"):
+        write_atomic(Path(exit_file), str(code).encode())
+
+
+def _guarded(stage: str, body: Body) -> int:
+    try:
+        _die_with_parent()
+        run_stage(stage, body, Path.cwd())
+    except (ValueError, FileNotFoundError) as error:
+        if not _is_ours(error):
+            traceback.print_exc()
+            return FAILED
+        print(f"{stage}: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except (ConnectionError, MemoryError) as error:
+        print(f"{stage}: {error or 'out of memory'}", file=sys.stderr)
+        return MACHINE
+    except OSError as error:
+        traceback.print_exc()
+        return MACHINE if error.errno in _MACHINE_ERRNOS else FAILED
+    except (RuntimeError, SafetensorError) as error:
+        if not _is_ours(error):
+            traceback.print_exc()
+        print(f"{stage}: {error}", file=sys.stderr)
+        return MACHINE if _MACHINE_WORDS.search(str(error)) else FAILED
+    return 0
+
+
+def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
+    """Run `body` in a tracked run; write and return its metrics."""
+    params = load_params(folder / "params.yaml")
+    _settle_libraries(params.runtime.threads)
+    key = stage_key(stage, folder)
+    resume_root = Path(os.environ.get("FINER1_RESUME", folder / "models/.resume"))
+    resume = resume_root / f"{stage}-{key[:16]}"
+    with _owned(resume, stage):
+        logs = resume / "log.jsonl"
+        tracker = start_run(
+            stage,
+            params=_logged_params(params, stage, folder),
+            tags={"stage_key": key},
+            logs=logs,
+            root=folder,
+        )
+        try:
+            metrics = body(_context(params, stage, resume, tracker))
+            steps = params.paths.logs / f"{stage}.jsonl"
+            if str(steps) in stage_entry(stage, folder).get("outs", []):
+                _write_log(logs, steps)
+            write_json(params.paths.metrics / f"{stage}.json", metrics)
+        except BaseException:
+            tracker.finish({}, "FAILED")
+            raise
+        tracker.finish(metrics, "FINISHED")
+    shutil.rmtree(resume)
+    return metrics
+
+
+def _context(params: Params, stage: str, resume: Path, tracker: Tracker) -> Context:
+    environ = os.environ
+    root = environ.get("FINER1_DATA_ROOT")
+    return Context(
+        params=params,
+        stage=stage,
+        resume=resume,
+        store=Path(environ.get("FINER1_STORE", "models/.generations")),
+        data_root=Path(root) if root else None,
+        server=environ.get("FINER1_SERVER"),
+        api_key=environ.get("FINER1_API_KEY"),
+        log=tracker.log,
+        log_table=tracker.log_table,
+        log_image=tracker.log_image,
+        log_file=tracker.log_file,
+    )
+
+
+def _logged_params(params: Params, stage: str, folder: Path) -> dict[str, object]:
+    """Values of the sections that the stage depends on, by dotted key."""
+    values = params.model_dump(mode="json")
+    logged: dict[str, object] = {}
+    for name in stage_entry(stage, folder).get("params", []):
+        section = values[name]
+        if isinstance(section, dict):
+            logged.update({f"{name}.{field}": value for field, value in section.items()})
+        else:
+            logged[name] = section
+    return logged
+
+
+def _write_log(source: Path, target: Path) -> None:
+    """Copy the log with one line per step: a continued stage logs a step again, the same.
+
+    Durations stay out, so that equal runs give equal files; a stage without steps has no lines.
+    """
+    steps: dict[int, dict[str, float]] = {}
+    for line in source.read_text(encoding="utf-8").splitlines() if source.exists() else ():
+        item = json.loads(line)
+        kept = {k: v for k, v in item["metrics"].items() if not k.startswith(("time/", "mem/"))}
+        steps.setdefault(item["step"], {}).update(kept)
+    lines = [json.dumps({"step": step, "metrics": steps[step]}) for step in sorted(steps)]
+    write_atomic(target, "".join(f"{line}\n" for line in lines).encode())
+
+
+@contextmanager
+def _owned(resume: Path, stage: str) -> Iterator[IO[str]]:
+    """Hold the scratch folder: two processes writing the same stage would mix their rows."""
+    resume.mkdir(parents=True, exist_ok=True)
+    with (resume / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ValueError(
+                f"the same {stage} is already running (process {lock.read().strip()}); "
+                "wait for it or end it"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield lock
+
+
+def _settle_libraries(threads: int) -> None:
+    """Fix what would otherwise vary with the machine or reach for the network.
+
+    Libraries read these while they are imported, so a task imports torch inside its body.
+    """
+    assert "torch" not in sys.modules
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process with its parent, so that no killed run leaves a writer."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """True when the error was raised by this project, not by a library it calls."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    project = Path(__file__).resolve().parents[1]
+    path = Path(frame.tb_frame.f_code.co_filename).resolve() if frame else project
+    return path.is_relative_to(project) and "site-packages" not in path.parts

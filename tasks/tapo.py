@@ -1,0 +1,68 @@
+"""Stage `tapo`: triplet-augmented policy optimization from the model of stage 1.
+
+    python -m tasks.tapo
+
+Reads paths.sft, paths.splits, paths.reviewed, paths.triplets and paths.images; writes the folder
+paths.tapo.
+"""
+
+from collections.abc import Sequence
+
+from finer1.images import ImageArchive
+from finer1.prompts import SYSTEM_PROMPTS
+from finer1.records import Rationale, SplitRecord, Triplet, read_jsonl
+from finer1.splits import labels_by_category
+from tasks.stage import Context, main
+
+
+def train(context: Context) -> dict[str, float]:
+    """Train stage 2 on the triplets."""
+    from finer1.tapo.training import train_tapo
+
+    params, paths = context.params, context.params.paths
+    splits = read_jsonl(paths.splits, SplitRecord)
+    if params.tapo.require_rationales:
+        check_rationales(splits, read_jsonl(paths.reviewed, Rationale))
+    members = {row.image.id: row.image.member for row in splits if row.part == "tapo" and row.seen}
+    archive = ImageArchive(paths.images)
+    triplets = read_jsonl(paths.triplets, Triplet)
+    if not triplets:
+        raise ValueError(f"{paths.triplets} holds no triplet; run the stage triplets again")
+    for triplet in triplets:
+        for name in (triplet.anchor, *triplet.positives, *triplet.negatives):
+            if name not in members:
+                raise ValueError(
+                    f"{paths.triplets}: {name} is no seen training image of part tapo in "
+                    f"{paths.splits}; run the stage triplets again"
+                )
+    return train_tapo(
+        start=paths.sft,
+        triplets=triplets,
+        read_image=lambda name: archive.read(members[name]),
+        labels=labels_by_category(splits),
+        settings=params.tapo,
+        runtime=params.runtime,
+        system=SYSTEM_PROMPTS[params.prompt.system],
+        seed=params.seed,
+        output=paths.tapo,
+        resume=context.resume,
+        log=context.log,
+        log_samples=context.log_table,
+    )
+
+
+def check_rationales(splits: Sequence[SplitRecord], rationales: Sequence[Rationale]) -> None:
+    """Raise ValueError when stage 1 had no rationale about a seen sub-category."""
+    seen = {(row.image.category, row.image.label) for row in splits if row.seen}
+    missing = sorted(seen - {(row.category, row.label) for row in rationales})
+    if missing:
+        names = ", ".join(f"{label} ({category})" for category, label in missing)
+        raise ValueError(
+            f"{len(missing)} of {len(seen)} seen sub-categories have no rationale: {names}; raise "
+            "cot.max_attempts or split.sft_shots, accept more in the review, or set "
+            "tapo.require_rationales to false"
+        )
+
+
+if __name__ == "__main__":
+    main("tapo", train)

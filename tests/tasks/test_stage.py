@@ -1,0 +1,166 @@
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.tracking import EXPERIMENT
+
+ROOT = Path(__file__).parents[2]
+
+BODY = """
+    from pathlib import Path
+    from tasks.stage import main
+
+    def body(context):
+        {action}
+        return {{"toy/value": 2.0}}
+
+    main("toy", body)
+"""
+
+
+@pytest.fixture
+def project(tmp_path, tracking_store):
+    """A folder with one toy stage that depends on one file."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copy(tracking_store / "mlflow.db", tmp_path)
+    toy = {
+        "cmd": "x",
+        "deps": ["input.txt"],
+        "params": ["seed", "split"],
+        "outs": ["${paths.logs}/toy.jsonl"],
+    }
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"toy": toy}}))
+    (tmp_path / "input.txt").write_text("input")
+    return tmp_path
+
+
+def run(project, action, **environ):
+    (project / "toy.py").write_text(textwrap.dedent(BODY.format(action=action)))
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "FINER1_EXIT_FILE": str(project / "exit"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db",
+        **environ,
+    }
+    return subprocess.run(
+        [sys.executable, "toy.py"], cwd=project, env=environ, capture_output=True, text=True
+    )
+
+
+def test_a_stage_writes_its_metrics_and_leaves_no_scratch(project):
+    done = run(project, "(context.resume / 'x').write_text('x')")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((project / "data/metrics/toy.json").read_text()) == {"toy/value": 2.0}
+    assert list((project / "models/.resume").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "sentence"),
+    [
+        ("from finer1.files import sha256_folder as f; f(Path('x'))", 2, "toy: x is not a folder"),
+        ("import math; math.sqrt(-1)", 1, "Traceback"),
+        ("raise RuntimeError('no group survived')", 1, "toy: no group survived"),
+        ("raise ConnectionError('no server')", 3, "toy: no server"),
+        ("import os; raise OSError(28, os.strerror(28))", 3, "No space left"),
+        (
+            "from safetensors import SafetensorError as E; "
+            "raise E('Error while serializing: I/O error: File too large (os error 27)')",
+            3,
+            "os error 27",
+        ),
+        ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", 3, "out of memory"),
+        ("raise RuntimeError('DefaultCPUAllocator: can\\'t allocate memory')", 3, "allocate"),
+        ("raise KeyError('x')", 1, "KeyError"),
+    ],
+)
+def test_the_exit_code_tells_whose_fault_it_was(project, action, code, sentence):
+    done = run(project, action)
+    assert (done.returncode, (project / "exit").read_text()) == (code, str(code))
+    assert sentence in done.stderr
+    assert not (project / "data/metrics/toy.json").exists()
+
+
+def test_an_unknown_key_stops_a_stage_before_its_body(project):
+    params = (project / "params.yaml").read_text().replace("sft_shots", "sft_shot")
+    (project / "params.yaml").write_text(params)
+    done = run(project, "Path('ran').touch()")
+    assert done.returncode == 2
+    assert "nearest one is split.sft_shots" in done.stderr
+    assert not (project / "ran").exists()
+
+
+def test_a_killed_stage_finds_its_scratch_again(project):
+    done = run(project, "(context.resume / 'half').touch(); import os; os.kill(os.getpid(), 9)")
+    assert done.returncode == -9
+    done = run(project, "assert (context.resume / 'half').exists()")
+    assert done.returncode == 0, done.stderr
+
+
+def test_other_inputs_get_another_scratch_folder(project):
+    run(project, "(context.resume / 'half').touch(); import os; os.kill(os.getpid(), 9)")
+    (project / "input.txt").write_text("other")
+    done = run(project, "assert not (context.resume / 'half').exists()")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_second_writer_of_the_same_stage_is_refused(project):
+    run(project, "import os; os.kill(os.getpid(), 9)")
+    (scratch,) = (project / "models/.resume").iterdir()
+    with (scratch / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run(project, "pass")
+    assert done.returncode == 2
+    assert "already running" in done.stderr
+
+
+def test_a_failure_after_the_body_ends_the_tracked_run(project):
+    done = run(project, "return {'toy/value': float('nan')}")
+    assert done.returncode == 1
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    runs = client.search_runs([experiment], "attributes.run_name = 'toy'")
+    assert runs[0].info.status == "FAILED"
+
+
+def test_the_thread_count_holds_in_a_stage(project):
+    action = (
+        "import torch; assert torch.get_num_threads() == context.params.runtime.threads == 1; "
+        "import os; assert os.environ['HF_HUB_OFFLINE'] == '1'"
+    )
+    params = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(re.sub(r"\n  threads: \d+\n", "\n  threads: 1\n", params))
+    done = run(project, action, OMP_NUM_THREADS="2")
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_stage_imports_torch_before_its_body():
+    modules = sorted(path.stem for path in (ROOT / "tasks").glob("*.py"))
+    script = f"import sys, {', '.join(f'tasks.{name}' for name in modules)}; " + (
+        "print([name for name in ('torch', 'transformers', 'trl') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_a_step_logged_again_after_a_kill_stands_once_in_the_log(project):
+    log = "[context.log({'a/b': float(s), 'time/s': 1.0}, s) for s in %s]"
+    run(project, (log % "(1, 2)") + "; import os; os.kill(os.getpid(), 9)")
+    run(project, log % "(2, 3)")
+    lines = (project / "data/logs/toy.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"step": step, "metrics": {"a/b": float(step)}} for step in (1, 2, 3)
+    ]

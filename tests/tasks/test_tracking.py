@@ -1,0 +1,147 @@
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+
+from tasks.tracking import EXPERIMENT, prepare_store, start_pipeline_run, start_run
+
+RED = Image.new("RGB", (8, 8), (255, 0, 0))
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch):
+    for name in ("MLFLOW_TRACKING_URI", "FINER1_PARENT_RUN", "FINER1_FLOW_RUN", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def store(tracking_store):
+    """A project folder whose tracking store exists."""
+    return tracking_store
+
+
+def client_of(root):
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+
+
+def runs_of(root, name):
+    client = client_of(root)
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    return client.search_runs([experiment], f"attributes.run_name = '{name}'")
+
+
+def test_metrics_over_steps_and_params_reach_the_store(store):
+    tracker = start_run("steps", {"sft.lr": 0.1}, {"stage_key": "k"}, store / "steps.jsonl", store)
+    tracker.log({"loss/total": 2.0}, 1)
+    tracker.log({"loss/total": 1.0}, 2)
+    tracker.finish({"sft/loss": 1.0}, "FINISHED")
+    (run,) = runs_of(store, "steps")
+    history = client_of(store).get_metric_history(run.info.run_id, "loss/total")
+    assert [(point.step, point.value) for point in history] == [(1, 2.0), (2, 1.0)]
+    assert run.data.params == {"sft.lr": "0.1"}
+    assert run.data.metrics["sft/loss"] == 1.0
+    assert run.data.tags["stage_key"] == "k"
+    assert run.info.status == "FINISHED"
+
+
+def test_metrics_lie_in_the_local_file_first(store):
+    tracker = start_run("local", {}, {}, store / "local.jsonl", store)
+    tracker.log({"loss/total": 2.0}, 1)
+    assert json.loads((store / "local.jsonl").read_text()) == {
+        "step": 1,
+        "metrics": {"loss/total": 2.0},
+    }
+    tracker.finish({}, "FINISHED")
+
+
+def test_a_torn_last_line_is_cut(store):
+    (store / "torn.jsonl").write_text('{"step": 1, "metrics": {}}\n{"step": 2, "met')
+    start_run("torn", {}, {}, store / "torn.jsonl", store).finish({}, "FINISHED")
+    assert (store / "torn.jsonl").read_text() == '{"step": 1, "metrics": {}}\n'
+
+
+def test_tables_keep_their_images(store):
+    tracker = start_run("tables", {}, {}, store / "tables.jsonl", store)
+    tracker.log_table("samples", [{"image": RED, "answer": "a"}, {"image": RED, "answer": "b"}])
+    tracker.log_image("rollouts", RED, 3)
+    tracker.finish({}, "FINISHED")
+    (run,) = runs_of(store, "tables")
+    artifacts = {item.path for item in client_of(store).list_artifacts(run.info.run_id)}
+    assert artifacts == {"images", "samples.json", "table_images"}
+
+
+def test_stages_are_children_of_the_pipelines_run(store, monkeypatch):
+    pipeline = start_pipeline_run("pipeline", {}, store, {"flow_run": "flow-1"})
+    monkeypatch.setenv("FINER1_PARENT_RUN", pipeline.run_id())
+    monkeypatch.setenv("FINER1_FLOW_RUN", "flow-1")
+    start_run("child", {}, {}, store / "child.jsonl", store).finish({}, "FINISHED")
+    pipeline.finish({}, "FINISHED")
+    (run,) = runs_of(store, "child")
+    assert run.data.tags["mlflow.parentRunId"] == pipeline.run_id()
+    assert run.data.tags["flow_run"] == "flow-1"
+    parent = client_of(store).get_run(pipeline.run_id())
+    assert parent.data.tags["flow_run"] == "flow-1"
+
+
+def test_a_failed_stage_has_a_failed_run(store):
+    tracker = start_run("failing", {}, {}, store / "failing.jsonl", store)
+    tracker.finish({}, "FAILED")
+    assert [run.info.status for run in runs_of(store, "failing")] == ["FAILED"]
+
+
+def test_the_run_of_a_killed_process_is_ended_by_the_next_one(store):
+    script = (
+        "import os, sys; from pathlib import Path; from tasks.tracking import start_run\n"
+        "root = Path(sys.argv[1])\n"
+        "start_run('killed', {}, {}, root / 'killed.jsonl', root).run_id()\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(store)], check=False)
+    assert [run.info.status for run in runs_of(store, "killed")] == ["RUNNING"]
+    start_run("next", {}, {}, store / "next.jsonl", store).finish({}, "FINISHED")
+    assert [run.info.status for run in runs_of(store, "killed")] == ["KILLED"]
+
+
+def test_a_dead_server_costs_seconds_and_no_secret(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    start = time.monotonic()
+    tracker = start_run("dead", {}, {}, tmp_path / "dead.jsonl", tmp_path)
+    tracker.log({"loss/total": 2.0}, 1)
+    tracker.finish({}, "FINISHED")
+    # 5 s of patience, and up to 3 s for importing mlflow on a slow machine.
+    assert time.monotonic() - start < 8
+    assert (tmp_path / "dead.jsonl").read_text()
+    told = capsys.readouterr().err
+    assert "did not reach MLflow" in told
+    assert "secret" not in told
+
+
+@pytest.mark.slow
+def test_four_processes_may_open_a_fresh_store_at_once(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from tasks.tracking import start_run\n"
+        "root, name = Path(sys.argv[1]), sys.argv[2]\n"
+        "tracker = start_run(name, {}, {}, root / f'{name}.jsonl', root)\n"
+        "for step in range(20): tracker.log({'loss/total': step}, step)\n"
+        "tracker.finish({}, 'FINISHED')"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path), f"p{index}"])
+        for index in range(4)
+    ]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+    client = client_of(tmp_path)
+    for index in range(4):
+        (run,) = runs_of(tmp_path, f"p{index}")
+        assert len(client.get_metric_history(run.info.run_id, "loss/total")) == 20
+
+
+def test_a_broken_store_is_named_with_the_remedy(tmp_path):
+    (tmp_path / "mlflow.db").write_text("no database")
+    with pytest.raises(RuntimeError, match=r"mlflow\.db is no usable MLflow store .* move it away"):
+        prepare_store(tmp_path)

@@ -1,0 +1,139 @@
+"""The stages sft, triplets and tapo on own images and the tiny random model."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from finer1.records import Rationale, SplitRecord, Triplet, read_jsonl, write_jsonl
+from tasks.concepts import concepts
+from tasks.cot import cot
+from tasks.download import download
+from tasks.review import review
+from tasks.sft import completion
+from tasks.sft import train as sft
+from tasks.split import split
+from tasks.tapo import train as tapo
+from tasks.triplets import mine as triplets
+
+BODIES = {
+    "download": download,
+    "split": split,
+    "concepts": concepts,
+    "cot": cot,
+    "review": review,
+    "sft": sft,
+    "triplets": triplets,
+    "tapo": tapo,
+}
+TEACHER = ("download", "split", "concepts", "cot", "review")
+
+
+@pytest.fixture
+def run(make_context, own_images, tiny_model):
+    """Run stages by name with further changes; returns the last metrics and the paths."""
+    root, changes = own_images
+
+    def run(*stages, **more):
+        named = {key.replace("__", "."): value for key, value in more.items()}
+        named |= {"paths.base": str(tiny_model)}
+        for stage in stages:
+            context = make_context(stage, changes | named, root)
+            metrics = BODIES[stage](context)
+        return metrics, context.params.paths
+
+    return run
+
+
+def test_triplets_use_seen_tapo_images_only(run, logged):
+    metrics, paths = run("download", "split", "triplets")
+    rows = read_jsonl(paths.splits, SplitRecord)
+    allowed = {row.image.id for row in rows if row.seen and row.part == "tapo"}
+    mined = read_jsonl(paths.triplets, Triplet)
+    assert {triplet.anchor for triplet in mined} == allowed
+    for triplet in mined:
+        assert {*triplet.positives, *triplet.negatives} < allowed
+    # Two seen sub-categories of four images each; a row of the sheet is three squares of 128.
+    assert metrics["triplets/anchors"] == 8
+    assert logged.images["triplets"].size == (3 * 128, 8 * 128)
+
+
+def test_sft_and_tapo_give_folders_that_load(run, logged):
+    metrics, paths = run(*TEACHER, "sft", "triplets", "tapo", tapo__steps=0)
+    assert metrics == {"train/steps": 0}
+    for folder in (paths.sft, paths.tapo):
+        assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
+            path.name for path in folder.iterdir()
+        }
+    steps = [step for step, _ in logged.metrics]
+    assert steps == [1]  # two rationales for two epochs fit into one batch of eight
+
+
+def test_a_run_without_surviving_groups_fails_and_says_so(run):
+    with pytest.raises(RuntimeError, match="no group survived"):
+        run(
+            *(*TEACHER, "sft", "triplets", "tapo"),
+            tapo__steps=1,
+            tapo__prompts_per_step=2,
+            tapo__max_resamples=0,
+            tapo__max_completion_tokens=5,
+        )
+
+
+def test_sft_without_rationales_is_refused(run):
+    _, paths = run("download", "split")
+    write_jsonl(paths.reviewed, [])
+    with pytest.raises(ValueError, match="holds no rationale"):
+        run("sft")
+
+
+def test_triplets_of_another_split_are_refused(run):
+    _, paths = run(*TEACHER, "triplets")
+    text = paths.triplets.read_text().splitlines()
+    row = json.loads(text[0])
+    row["positives"] = ["folder/elsewhere.png"]
+    paths.triplets.write_text("\n".join([json.dumps(row), *text[1:]]) + "\n")
+    with pytest.raises(ValueError, match=r"folder/elsewhere\.png is no seen training image"):
+        run("tapo")
+
+
+def test_a_seen_class_without_a_rationale_is_refused_before_a_model_is_read(run):
+    _, paths = run(*TEACHER, "triplets")
+    kept, *others = read_jsonl(paths.reviewed, Rationale)
+    write_jsonl(paths.reviewed, [kept, *(row for row in others if row.label == kept.label)])
+    (lost,) = {row.label for row in others} - {kept.label}
+    with pytest.raises(ValueError, match=rf"1 of 2 seen.* no rationale: {lost} \(beetle\);"):
+        run("tapo")  # without the model of stage 1
+
+
+def test_lost_classes_can_be_tolerated(run):
+    _, paths = run(*TEACHER, "sft", "triplets")
+    write_jsonl(paths.reviewed, read_jsonl(paths.reviewed, Rationale)[:1])
+    metrics, _ = run("tapo", tapo__steps=0, tapo__require_rationales=False)
+    assert metrics == {"train/steps": 0}
+
+
+def test_two_categories_may_share_a_label(run):
+    _, paths = run("download", "split")
+    both = [
+        replace(
+            row, image=replace(row.image, id=f"{row.image.id}{name}", category=name, group=name)
+        )
+        for row in read_jsonl(paths.splits, SplitRecord)
+        for name in ("a", "b")
+    ]
+    write_jsonl(paths.splits, both)
+    metrics, _ = run("triplets")
+    # Two seen labels, twice. The nearest other one has the same images in the other category.
+    assert metrics["triplets/classes"] == 4
+    assert metrics["triplets/similarity"] == pytest.approx(1)
+    assert metrics["triplets/negative_in_group"] == 0
+
+
+def test_the_target_is_rationale_or_answer(run):
+    _, paths = run(*TEACHER)
+    rationale = read_jsonl(paths.reviewed, Rationale)[0]
+    assert completion(rationale, "answer") == f"<answer>{rationale.label}</answer>"
+    whole = completion(rationale, "rationale")
+    assert whole.startswith(f"<think><analysis>{rationale.analysis}</analysis>")
+    assert whole.endswith(f"</think><answer>{rationale.label}</answer>")
