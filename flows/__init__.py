@@ -1,0 +1,1 @@
+"""Order and schedule of the stages, and the command line."""

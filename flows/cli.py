@@ -1,0 +1,118 @@
+"""`finer1`: one thin command per thing that a user does; prints the command underneath."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tasks.exit_codes import BAD_INPUT, MACHINE
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Turn a multimodal language model into a fine-grained recognition expert.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 bad input, 3 the machine (disk, memory, service).",
+)
+
+
+@app.command()
+def run(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages; all when none.")] = None,
+    only: Annotated[bool, typer.Option("--only", help="Not the stages that these need.")] = False,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("-S", "--set", metavar="KEY=VALUE", help="Write a value to params.yaml."),
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(envvar="FINER1_DATA_ROOT", help="Folder of the dataset."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print all output.")] = False,
+) -> None:
+    """Bring stages up to date, repairing first what a killed run left behind.
+
+    Example: finer1 run tapo -S tapo.steps=80
+    """
+    from flows.runner import Request, run
+    from flows.summary import print_summary
+
+    here = Path.cwd()
+    print("= dvc repro --single-item STAGE, one stage after the other")
+    request = Request(
+        stages=tuple(stages or ()),
+        only=only,
+        assignments=tuple(assignments or ()),
+        data_root=root,
+        verbose=verbose,
+        is_held="FINER1_HELD" in os.environ,
+    )
+    code = run(request, here)
+    if code == 0 and not only:
+        print_summary(here)
+    raise typer.Exit(code)
+
+
+@app.command()
+def status() -> None:
+    """Say which stages are up to date and what the others will take.
+
+    Example: finer1 status
+    """
+    from flows.runner import print_status
+
+    print("= dvc status")
+    print_status(Path.cwd())
+
+
+@app.command()
+def experiments(
+    names: Annotated[list[str] | None, typer.Argument(help="Names; none lists them.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="For instance 0,1,2.")] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(envvar="FINER1_DATA_ROOT", help="Folder of the dataset."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Experiments at once.")] = 1,
+) -> None:
+    """Run entries of params.yaml's experiments side by side and compare them.
+
+    Example: finer1 experiments learning
+    """
+    from flows.experiments import list_experiments, parse_seeds, run_experiments
+
+    here = Path.cwd()
+    if not names:
+        list_experiments(here)
+        return
+    raise typer.Exit(run_experiments(names, parse_seeds(seeds), root, jobs, here))
+
+
+@app.command()
+def report() -> None:
+    """Print the result table and the path of the HTML report.
+
+    Example: finer1 report
+    """
+    from flows.summary import print_summary
+
+    print_summary(Path.cwd())
+
+
+def main() -> None:
+    """Entry point: errors of the user and of the machine as one sentence and an exit code."""
+    try:
+        app()
+    except ValueError as error:
+        print(f"finer1: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except (OSError, MemoryError) as error:
+        print(f"finer1: {error or 'out of memory'}", file=sys.stderr)
+        sys.exit(MACHINE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Which runs a choice of experiments needs, checked before the first one starts."""
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from rapidfuzz import process as fuzzy
+
+from finer1.evaluation.verdicts import MODELS
+from finer1.params import ExperimentGroup, check_params, with_differences
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One experiment at one seed: one DVC experiment."""
+
+    experiment: str
+    seed: int
+    differences: Mapping[str, object]
+    """Dotted key -> value, the seed among them."""
+
+    @property
+    def name(self) -> str:
+        """Name of the DVC experiment."""
+        return f"{self.experiment}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Runs, and the table that they fill."""
+
+    trials: tuple[Trial, ...]
+    rows: Mapping[str, tuple[str, str]]
+    """Title -> (experiment, model)."""
+    pairs: tuple[tuple[str, str], ...]
+    """Titles whose paired difference is printed."""
+
+
+def plan_experiments(
+    values: MutableMapping[str, Any],
+    names: Sequence[str],
+    seeds: Sequence[int] | None,
+    data: Callable[[str], Mapping[str, object]],
+) -> Plan:
+    """The runs behind `names`, entries of `experiments` that may be groups.
+
+    values: content of params.yaml. seeds: instead of the groups' own and of the seed in
+    params.yaml. data: the differences that a run on a dataset needs, by the dataset's name.
+    Raises ValueError for an unknown name or a difference that is not allowed.
+    """
+    params = check_params(values, "params.yaml")
+    rows: dict[str, tuple[str, str]] = {}
+    pairs: list[tuple[str, str]] = []
+    asked: dict[tuple[str, int], None] = {}
+    for name in names:
+        entry = _entry(params.experiments, name)
+        if isinstance(entry, ExperimentGroup):
+            members = {title: _split(row) for title, row in entry.rows.items()}
+            pairs += entry.pairs
+            own_seeds: Sequence[int] = entry.seeds
+        else:
+            members = {f"{name}: {model}": (name, model) for model in MODELS}
+            pairs += [(f"{name}: {new}", f"{name}: {old}") for old, new in pairwise(MODELS)]
+            own_seeds = (params.seed,)
+        rows.update(members)
+        for seed in seeds or own_seeds:
+            asked.update({(experiment, seed): None for experiment, _ in members.values()})
+    for title in (title for pair in pairs for title in pair):
+        if title not in rows:
+            raise ValueError(f"params.yaml: a pair names {title}, which is no row of its group")
+    trials = []
+    for experiment, seed in asked:
+        differences = {**_differences(params.experiments, experiment), "seed": seed}
+        own = check_params(with_differences(values, differences), f"experiment {experiment}")
+        trials.append(Trial(experiment, seed, {**data(own.download.dataset), **differences}))
+    return Plan(tuple(trials), rows, tuple(pairs))
+
+
+def _entry(
+    experiments: Mapping[str, ExperimentGroup | dict[str, object]], name: str
+) -> ExperimentGroup | dict[str, object]:
+    if name in experiments:
+        return experiments[name]
+    nearest = fuzzy.extractOne(name, list(experiments))
+    hint = f"the nearest one is {nearest[0]}" if nearest else "params.yaml has none"
+    raise ValueError(f"there is no experiment {name}; {hint}")
+
+
+def _differences(
+    experiments: Mapping[str, ExperimentGroup | dict[str, object]], name: str
+) -> dict[str, object]:
+    entry = _entry(experiments, name)
+    if isinstance(entry, ExperimentGroup):
+        raise ValueError(f"{name} is a group; a row of a group names a single experiment")
+    return entry
+
+
+def _split(row: str) -> tuple[str, str]:
+    experiment, _, model = row.partition("/")
+    return experiment, model

@@ -1,0 +1,241 @@
+"""`finer1 run`: the stages in order, each by `dvc repro --single-item`, one line per stage."""
+
+import errno
+import os
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from rapidfuzz import process as fuzzy
+
+from flows.dag import (
+    Stage,
+    changed_stages,
+    is_readable_lock,
+    load_stages,
+    with_ancestors,
+    with_followers,
+)
+from flows.processes import as_typed, stage_environment, stream
+from flows.values import configure
+from flows.workspace import exit_file, hold, keep_lock_copy, repair
+from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
+from tasks.tracking import Tracker, start_pipeline_run
+
+_LOGS = Path("logs")
+_LINES_SHOWN = 25
+_KILLED = re.compile(r"failed to run: .*exited with -(\d+)")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked to run."""
+
+    stages: tuple[str, ...] = ()
+    """Empty: all of them."""
+    only: bool = False
+    """Just these, not the stages that they need."""
+    assignments: tuple[str, ...] = ()
+    """`key=value`, written to params.yaml first."""
+    data_root: Path | None = None
+    """Folder of the dataset; stages get it from the environment."""
+    verbose: bool = False
+    """Print what the stages print."""
+    is_held: bool = False
+    """The caller holds the folder, and has written the content of `data_root` to params.yaml."""
+
+
+def run(request: Request, root: Path) -> int:
+    """Bring the asked stages up to date; returns the exit code.
+
+    Raises ValueError for bad settings, an unknown stage, or a folder that is in use.
+    """
+    _check_project(root)
+    with nullcontext() if request.is_held else hold(root):
+        for sentence in repair(root):
+            print(f"repaired: {sentence}")
+        stages = load_stages(root)
+        wanted = _wanted(stages, request)
+        data_root = request.data_root.resolve() if request.data_root else None
+        hashed = None if request.is_held else data_root
+        params = configure(root / "params.yaml", request.assignments, hashed)
+        changed = changed_stages(root) & wanted
+        expected = with_followers(stages, changed) & wanted
+        if not expected:
+            print("everything is up to date (DVC found no changed input, setting or code)")
+            return 0
+        seconds = sum(stage.seconds for stage in stages if stage.name in expected)
+        print(f"{len(expected)} of {len(wanted)} stages to bring up to date, {_about(seconds)}")
+        chosen = [stage for stage in stages if stage.name in wanted]
+        environ = stage_environment()
+        if data_root:
+            environ["FINER1_DATA_ROOT"] = str(data_root)
+        tracker = None
+        if "FINER1_PARENT_RUN" not in environ:
+            tracker = start_pipeline_run("pipeline", params.model_dump(include={"seed"}), root, {})
+            environ["FINER1_PARENT_RUN"] = tracker.run_id() or ""
+        return _run_stages(chosen, changed, root, environ, tracker, request.verbose)
+
+
+def print_status(root: Path) -> None:
+    """Print a line per stage: up to date, to run, or after one that will run.
+
+    Raises ValueError when there is no project or when a killed run has left it unreadable.
+    """
+    _check_project(root)
+    lock = root / "dvc.lock"
+    if lock.exists() and not is_readable_lock(lock):
+        raise ValueError(f"{lock} is unreadable; {as_typed('finer1 run', root)} repairs it")
+    stages = load_stages(root)
+    changed = changed_stages(root)
+    expected = with_followers(stages, changed)
+    for stage in stages:
+        state = "up to date"
+        if stage.name in expected:
+            state = "to run" if stage.name in changed else "after a stage that will run"
+        print(f"  {stage.name:<14}{state}")
+    if expected:
+        seconds = sum(stage.seconds for stage in stages if stage.name in expected)
+        print(f"next: {as_typed('finer1 run', root)}, {_about(seconds)}")
+
+
+def failure(code_file: Path, last: Sequence[str]) -> tuple[int, str]:
+    """Exit code of a stage that failed under DVC, and a word for it.
+
+    code_file: where the stage left its own code. last: the last lines of DVC's output.
+    """
+    text = "\n".join(last)
+    if killed := _KILLED.search(text):  # It may have left a code before.
+        signal = int(killed.group(1))
+        why = ", likely out of memory" if signal == 9 else ""
+        return MACHINE, f"killed (signal {signal}{why})"
+    words = {FAILED: "failed", BAD_INPUT: "bad input", MACHINE: "the machine failed"}
+    code = int(code_file.read_text(encoding="ascii")) if code_file.exists() else 0
+    if code:
+        return code, words.get(code, "failed")
+    if "missing data 'source'" in text:
+        return BAD_INPUT, "an input is missing"
+    if os.strerror(errno.ENOSPC) in text:
+        return MACHINE, words[MACHINE]
+    return FAILED, words[FAILED]
+
+
+def _check_project(root: Path) -> None:
+    if not (root / "dvc.yaml").exists():
+        raise ValueError(f"{root} has no dvc.yaml; change to the project's folder")
+
+
+def _wanted(stages: Sequence[Stage], request: Request) -> set[str]:
+    names = [stage.name for stage in stages]
+    for name in request.stages:
+        if name not in names:
+            nearest = fuzzy.extractOne(name, names)[0]
+            raise ValueError(f"there is no stage {name}; the nearest one is {nearest}")
+    asked = set(request.stages) or set(names)
+    return asked if request.only else with_ancestors(list(stages), asked)
+
+
+def _run_stages(
+    stages: Sequence[Stage],
+    changed: set[str],
+    root: Path,
+    environ: dict[str, str],
+    tracker: Tracker | None,
+    verbose: bool,
+) -> int:
+    """One stage after the other; a stage with unchanged inputs costs nothing."""
+    code, start = 0, time.monotonic()
+    rewritten: set[str] = set()
+    try:
+        for stage in stages:
+            if stage.name not in changed and not rewritten.intersection(stage.needs):
+                _print_stage(stage.name, 0, "up to date")
+                continue
+            begin = time.monotonic()
+            code, outcome = _run_stage(stage.name, root, environ, verbose)
+            _print_stage(stage.name, time.monotonic() - begin, outcome)
+            if code:
+                break
+            if outcome != "up to date":
+                rewritten.add(stage.name)
+            keep_lock_copy(root)
+    except BaseException:
+        code = FAILED
+        raise
+    finally:
+        if tracker:
+            tracker.finish({}, "FAILED" if code else "FINISHED")
+    print(f"{'stopped' if code else 'done'} after {_duration(time.monotonic() - start)}")
+    return code
+
+
+def _run_stage(name: str, root: Path, environ: dict[str, str], verbose: bool) -> tuple[int, str]:
+    """Exit code and what happened: ran, restored, up to date, or why it failed."""
+    code_file = exit_file(root, name)
+    code_file.unlink(missing_ok=True)
+    log = root / _LOGS / f"{name}.log"
+    log.parent.mkdir(exist_ok=True)
+    last: deque[str] = deque(maxlen=_LINES_SHOWN)
+    seen: set[str] = set()
+    show = _shower(name, verbose)
+    with log.open("w", encoding="utf-8") as file:
+
+        def take(line: str) -> None:
+            file.write(line + "\n")
+            file.flush()
+            last.append(line)
+            seen.update(mark for mark in ("Running stage", "is cached") if mark in line)
+            show(line)
+
+        command = [sys.executable, "-m", "dvc", "repro", "--single-item", name]
+        status = stream(command, root, {**environ, "FINER1_EXIT_FILE": str(code_file)}, take)
+    _clear_line()
+    if status == 0:
+        return 0, "ran" if "Running stage" in seen else (
+            "restored from the DVC cache" if "is cached" in seen else "up to date"
+        )
+    code, reason = failure(code_file, list(last))
+    if not verbose:
+        print("\n".join(f"    {line}" for line in last))
+    return code, f"{reason} (exit code {code}); all of its output: {log.relative_to(root)}"
+
+
+def _shower(name: str, verbose: bool) -> Callable[[str], None]:
+    """Prints every line, or on a terminal only the latest one in place."""
+    if verbose:
+        return lambda line: print(f"{name}: {line}", flush=True)
+    if not sys.stdout.isatty():
+        return lambda line: None
+    start = time.monotonic()
+
+    def show(line: str) -> None:
+        width = os.get_terminal_size().columns - 1
+        text = f"  {name:<14}{_duration(time.monotonic() - start):>9}  {line}"
+        print(f"\r\x1b[K{text[:width]}", end="", flush=True)
+
+    return show
+
+
+def _clear_line() -> None:
+    if sys.stdout.isatty():
+        print("\r\x1b[K", end="")
+
+
+def _print_stage(name: str, seconds: float, outcome: str) -> None:
+    print(f"  {name:<14}{_duration(seconds):>9}  {outcome}", flush=True)
+
+
+def _about(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {max(seconds, 10):.0f} s on two cores"
+    return f"about {seconds / 60:.0f} min on two cores"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"

@@ -1,0 +1,32 @@
+"""What a finished run says: the result table, where to look, what to do next."""
+
+import json
+from pathlib import Path
+
+from finer1.params import load_params
+from finer1.report.table import result_table
+from flows.processes import as_typed
+
+_OWN_IMAGES = "-S download.dataset=folder -S concepts.engine=template -S cot.engine=template"
+"""The oracle knows the drawn world only; the template knows nothing and works on any images."""
+
+
+def print_summary(root: Path) -> None:
+    """Print accuracies with intervals, the report's path and the next commands."""
+    params = load_params(root / "params.yaml")
+    metrics = root / params.paths.metrics / "score.json"
+    if not metrics.exists():
+        print(f"no result yet; make one: {as_typed('finer1 run', root)}")
+        return
+    print()
+    print(result_table(json.loads(metrics.read_text(encoding="utf-8"))))
+    print()
+    for caveat in params.report.caveats.get(params.download.dataset, ()):
+        print(f"  * {caveat}")
+    print(f"""
+report    {root / params.paths.report}
+MLflow    {as_typed("mlflow ui --backend-store-uri sqlite:///mlflow.db", root)}
+Prefect   {as_typed("python -m flows.pipeline", root)}
+  to watch it: {as_typed("prefect server start", root)}
+now your images, FOLDER with category.txt and one sub-folder per sub-category:
+  {as_typed(f"finer1 run --root FOLDER {_OWN_IMAGES}", root)}""")

@@ -1,0 +1,92 @@
+"""Changes to params.yaml that keep its comments, checked before anything is written."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ruamel.yaml import YAML, RoundTripRepresenter, YAMLError
+
+from finer1.datasets.interface import folder_layout
+from finer1.files import sha256_folder, write_atomic
+from finer1.params import Params, check_params, load_params, load_values, with_differences
+
+
+def parse_assignments(texts: Sequence[str]) -> dict[str, object]:
+    """`["sft.lr=1e-4"]` as {"sft.lr": 0.0001}; values are written as in YAML.
+
+    Raises ValueError when there is no `=` or the value is no YAML.
+    """
+    values: dict[str, object] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"-S {text}: write it as key=value, for instance -S sft.epochs=3")
+        try:
+            values[key.strip()] = _plain(YAML(typ="safe", pure=True).load(value))
+        except YAMLError as error:
+            raise ValueError(f"-S {text}: {value} is no value as in YAML") from error
+    return values
+
+
+def configure(path: Path, texts: Sequence[str], data_root: Path | None) -> Params:
+    """Write assignments, and the content of the data folder, into params.yaml; returns it all.
+
+    Raises ValueError, and writes nothing, as `parse_assignments`, `data_differences` and
+    `set_values` do.
+    """
+    assigned = parse_assignments(texts)
+    values = with_differences(load_values(path), assigned)
+    dataset = check_params(values, str(path)).download.dataset
+    return set_values(path, {**data_differences(data_root, dataset), **assigned})
+
+
+def set_values(path: Path, differences: Mapping[str, object]) -> Params:
+    """Write other values into params.yaml; returns the parameters as they then are.
+
+    Raises ValueError, and writes nothing, when a key is unknown, a value not allowed, or the file
+    no YAML.
+    """
+    if not differences:
+        return load_params(path)
+    writer = YAML()
+    writer.Representer = _NullsWritten
+    writer.preserve_quotes = True
+    writer.width = 4096
+    writer.indent(mapping=2, sequence=4, offset=2)
+    try:
+        document = writer.load(path.read_text(encoding="utf-8"))
+    except (OSError, YAMLError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    changed = with_differences(document, differences)
+    params = check_params(changed, str(path))
+    with io.StringIO() as text:
+        writer.dump(changed, text)
+        write_atomic(path, text.getvalue().encode())
+    return params
+
+
+def data_differences(data_root: Path | None, dataset: str) -> dict[str, object]:
+    """The setting that stands for a dataset folder: its content, never its place.
+
+    Empty without a folder, and for a dataset that is read from none.
+    Raises ValueError when it is no folder or empty.
+    """
+    if data_root is None or folder_layout(dataset) is None:
+        return {}
+    return {"download.content": sha256_folder(data_root)}
+
+
+class _NullsWritten(RoundTripRepresenter):
+    """Writes `null` where ruamel would leave the value empty."""
+
+
+_NullsWritten.add_representer(
+    type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
+def _plain(value: object) -> object:
+    """Small floats in a form that YAML 1.1, which reads params.yaml, takes for a number, too."""
+    if isinstance(value, float) and "e" in repr(value) and "." not in repr(value):
+        return YAML().load(repr(value).replace("e", ".0e"))
+    return value

@@ -1,0 +1,20 @@
+from flows.deps import code_deps
+
+TEACHERS = {f"finer1/engines/{name}.py" for name in ("oracle", "template", "openai")}
+
+
+def test_a_stage_with_a_teacher_depends_on_every_teacher(repository):
+    assert set(code_deps("cot", repository)) >= TEACHERS
+
+
+def test_a_stage_that_runs_the_projects_models_depends_on_no_teacher(repository):
+    deps = set(code_deps("predict", repository))
+    assert "finer1/engines/transformers.py" in deps
+    assert not deps & TEACHERS
+
+
+def test_download_depends_on_what_any_reader_imports(repository):
+    deps = code_deps("download", repository)
+    assert "finer1/datasets/${download.dataset}.py" in deps
+    assert "finer1/world/drawing.py" in deps
+    assert "finer1/datasets/world.py" not in deps

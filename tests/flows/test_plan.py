@@ -1,0 +1,70 @@
+import pytest
+
+from finer1.params import load_values
+from flows.plan import plan_experiments
+
+
+def no_data(dataset):
+    return {}
+
+
+@pytest.fixture
+def values(repository):
+    values = load_values(repository / "params.yaml")
+    values["experiments"] = {
+        "default": {},
+        "fast": {"sft.epochs": 1},
+        "wrong": {"sft.epochs": -1},
+        "both": {
+            "seeds": [0, 1],
+            "rows": {"SFT": "default/sft", "fast SFT": "fast/sft"},
+            "pairs": [["fast SFT", "SFT"]],
+        },
+    }
+    return values
+
+
+def test_a_group_runs_each_experiment_at_each_seed(values):
+    plan = plan_experiments(values, ["both"], None, no_data)
+    assert [trial.name for trial in plan.trials] == [
+        "default-seed0",
+        "fast-seed0",
+        "default-seed1",
+        "fast-seed1",
+    ]
+
+
+def test_seeds_of_the_command_line_win(values):
+    plan = plan_experiments(values, ["both"], [7], no_data)
+    assert [trial.name for trial in plan.trials] == ["default-seed7", "fast-seed7"]
+
+
+def test_a_run_shared_by_two_names_is_made_once(values):
+    plan = plan_experiments(values, ["fast", "fast"], None, no_data)
+    assert [trial.name for trial in plan.trials] == ["fast-seed0"]
+
+
+def test_a_single_experiment_compares_its_models(values):
+    plan = plan_experiments(values, ["fast"], None, no_data)
+    assert plan.rows["fast: tapo"] == ("fast", "tapo")
+    assert plan.pairs == (("fast: sft", "fast: base"), ("fast: tapo", "fast: sft"))
+
+
+def test_each_run_gets_what_its_dataset_needs(values):
+    values["experiments"]["own"] = {"download.dataset": "folder"}
+    contents = {"folder": {"download.content": "abc"}, "world": {}}
+    plan = plan_experiments(values, ["fast", "own"], None, contents.__getitem__)
+    assert [trial.differences for trial in plan.trials] == [
+        {"sft.epochs": 1, "seed": 0},
+        {"download.content": "abc", "download.dataset": "folder", "seed": 0},
+    ]
+
+
+def test_a_wrong_value_is_refused_before_anything_runs(values):
+    with pytest.raises(ValueError, match=r"experiment wrong: sft\.epochs"):
+        plan_experiments(values, ["wrong"], None, no_data)
+
+
+def test_an_unknown_experiment_names_the_nearest_one(values):
+    with pytest.raises(ValueError, match="no experiment fats; the nearest one is fast"):
+        plan_experiments(values, ["fats"], None, no_data)

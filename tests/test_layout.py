@@ -1,0 +1,109 @@
+"""The rules of the design that can be checked by reading the code."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from finer1.params import ExperimentGroup, Params, load_params, load_values
+from flows.deps import code_deps, listed_deps
+from flows.imports import ROOMS, imported_modules
+from flows.plan import plan_experiments
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+STAGES = sorted(load_values(ROOT / "dvc.yaml")["stages"])
+EXPERIMENTS = sorted(load_values(ROOT / "params.yaml")["experiments"])
+MAY_IMPORT = {"finer1": {"finer1"}, "tasks": {"finer1", "tasks"}, "flows": set(ROOMS)}
+PLACES = {
+    "mlflow": ("tasks/tracking.py",),
+    "prefect": ("flows/",),
+    "dvc": ("flows/dag.py",),
+}
+MAY_READ_THE_ENVIRONMENT = ("tasks/stage.py", "tasks/tracking.py", "flows/")
+NO_STAGE = {"seed", "paths", "prompt", "runtime", "experiments"}
+NO_STAGE_MODULE = {"__init__", "stage", "tracking", "identity", "origin", "exit_codes"}
+
+every_module = pytest.mark.parametrize("path", MODULES, ids=str)
+
+
+@every_module
+def test_rooms_import_only_downwards(path):
+    rooms = {name.split(".")[0] for name in imported_modules(ROOT / path)} & set(ROOMS)
+    assert rooms <= MAY_IMPORT[path.parts[0]]
+
+
+@every_module
+def test_each_outer_tool_has_its_place(path):
+    packages = {name.split(".")[0] for name in imported_modules(ROOT / path)}
+    for tool, places in PLACES.items():
+        assert tool not in packages or str(path).startswith(places)
+
+
+@every_module
+def test_the_environment_is_read_at_the_border(path):
+    names = {
+        node.attr
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+    reads = bool(names & {"environ", "getenv"})
+    assert not reads or str(path).startswith(MAY_READ_THE_ENVIRONMENT)
+
+
+@every_module
+def test_modules_are_short(path):
+    assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= 300
+
+
+@every_module
+def test_functions_are_short(path):
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    long = [node.name for node in functions if (node.end_lineno or 0) - node.lineno >= 50]
+    assert long == []
+
+
+@every_module
+def test_code_is_ascii(path):
+    assert (ROOT / path).read_text(encoding="utf-8").isascii()
+
+
+def test_every_stage_has_a_module_and_a_section():
+    modules = {path.stem for path in MODULES if path.parts[0] == "tasks"} - NO_STAGE_MODULE
+    sections = set(Params.model_fields) - NO_STAGE
+    assert set(STAGES) == modules == sections
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_has_one_name_everywhere(stage):
+    block = load_values(ROOT / "dvc.yaml")["stages"][stage]
+    body = block.get("do", block)
+    assert body["cmd"].split()[:3] == ["python", "-m", f"tasks.{stage}"]
+    metrics = f"{stage}@${{key}}.json" if "do" in block else f"{stage}.json"
+    assert f"${{paths.metrics}}/{metrics}" in body["metrics"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_what_it_imports(stage):
+    # `python -m flows.deps --write` puts it right.
+    assert sorted(listed_deps(ROOT)[stage]) == code_deps(stage, ROOT)
+
+
+def test_runtime_is_a_parameter_of_no_stage():
+    stages = load_values(ROOT / "dvc.yaml")["stages"].values()
+    named = {name for block in stages for name in block.get("do", block).get("params", [])}
+    assert not any(name.split(".")[0] == "runtime" for name in named)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_validates(name):
+    values = load_values(ROOT / "params.yaml")
+    assert plan_experiments(values, [name], None, lambda dataset: {}).trials
+
+
+def test_groups_name_only_experiments():
+    experiments = load_params(ROOT / "params.yaml").experiments
+    groups = [entry for entry in experiments.values() if isinstance(entry, ExperimentGroup)]
+    used = {row.partition("/")[0] for group in groups for row in group.rows.values()}
+    assert used <= set(experiments)
