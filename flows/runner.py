@@ -29,7 +29,8 @@ from tasks.tracking import Tracker, start_pipeline_run
 
 _LOGS = Path("logs")
 _LINES_SHOWN = 25
-_KILLED = re.compile(r"failed to run: .*exited with -(\d+)")
+# A negative status from the process itself; 128 and more from a shell around it.
+_ENDED = re.compile(r"failed to run: .*exited with (-?\d+)")
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,10 @@ def failure(code_file: Path, last: Sequence[str]) -> tuple[int, str]:
     code_file: where the stage left its own code. last: the last lines of DVC's output.
     """
     text = "\n".join(last)
-    if killed := _KILLED.search(text):  # It may have left a code before.
-        signal = int(killed.group(1))
+    ended = _ENDED.search(text)
+    status = int(ended.group(1)) if ended else 0
+    if status < 0 or status > 128:  # Killed; it may have left a code before.
+        signal = -status if status < 0 else status - 128
         why = ", likely out of memory" if signal == 9 else ""
         return MACHINE, f"killed (signal {signal}{why})"
     words = {FAILED: "failed", BAD_INPUT: "bad input", MACHINE: "the machine failed"}

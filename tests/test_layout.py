@@ -79,7 +79,7 @@ def test_every_stage_has_a_module_and_a_section():
 def test_a_stage_has_one_name_everywhere(stage):
     block = load_values(ROOT / "dvc.yaml")["stages"][stage]
     body = block.get("do", block)
-    assert body["cmd"].split()[:3] == ["python", "-m", f"tasks.{stage}"]
+    assert body["cmd"].split()[:4] == ["exec", "python", "-m", f"tasks.{stage}"]
     metrics = f"{stage}@${{key}}.json" if "do" in block else f"{stage}.json"
     assert f"${{paths.metrics}}/{metrics}" in body["metrics"]
 

@@ -45,7 +45,9 @@ def test_the_exit_code_of_a_stage_comes_through(project, code):
     assert run(Request(), project) == code
 
 
-def test_a_killed_stage_is_the_machines_fault(project, capsys):
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_killed_stage_is_the_machines_fault(project, capsys, monkeypatch, shell):
+    monkeypatch.setenv("SHELL", shell)  # DVC runs a stage's command in it.
     (project / "fail").write_text("signal 9")
     assert run(Request(), project) == 3
     assert "killed (signal 9, likely out of memory)" in capsys.readouterr().out
@@ -80,6 +82,7 @@ def test_a_caller_that_holds_the_folder_has_hashed_the_data_too(project, photos)
     [
         ("2", "failed to run: python -m tasks.cot, exited with 2", 2, "bad input"),
         ("1", "failed to run: python -m tasks.sft, exited with -9", 3, "killed (signal 9, likely"),
+        ("1", "failed to run: sh -c tasks.sft, exited with 137", 3, "killed (signal 9, likely"),
         # The stage itself was done; then DVC failed.
         ("0", "unexpected error - [Errno 28] No space left on device", 3, "the machine failed"),
         ("0", "unexpected error", 1, "failed"),
