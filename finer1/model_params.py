@@ -88,8 +88,9 @@ class TapoParams(Section):
     """Weight of the inter-class KL (gamma)."""
     kl_ratio: Literal["neg_over_pos", "pos_over_neg"]
     """Ratio in the k3 estimate: released code, or Eq. 3-4 of the paper."""
-    kl_log_ratio_clamp: Positive
-    """Clamp of the log-ratio, +-; 20 in the released code."""
+    log_ratio_clamp: Positive
+    """Clamp of the log-ratios, +-, in the surrogate and in the k3 estimate; 20 in the released
+    code."""
     kl_clamp: Positive
     """Clamp of the per-token estimate, +-; 10 in the released code."""
     entropy_coef: NonNegative
@@ -98,6 +99,11 @@ class TapoParams(Section):
     """Weight of the policy's entropy under the negative (eta 2)."""
     negative_gradient: bool
     """Let gradient flow through the negative's log-probs [P], or detach them (released code)."""
+    question: Literal["open", "closed", "mixed"]
+    """Questions without options [P], with options, or either with equal chance."""
+    num_options: Annotated[int, Field(ge=2)]
+    """Options of a closed question, the truth included: seen sub-categories of the category, all of
+    them when there are fewer."""
     update_image: Literal["anchor", "own"]
     """Image that positive rollouts are trained under: the anchor [P], or the one they were
     sampled with (released code)."""
@@ -111,21 +117,38 @@ class TapoParams(Section):
     """Accuracy: one name, equal after normalisation; or the truth contained in the answer [P]."""
     format_rule: Literal["sections", "tags"]
     """Format: all four sections inside the tags; or the tags alone [P]."""
-    max_resamples: CountOrZero
-    """Refills of a rollout batch at most; 20."""
+    max_resamples: CountOrZero | None
+    """Refills of a rollout batch at most; 20. null is no limit (released code), and needs
+    keep_when_all_degenerate."""
     max_oversample: Count
     """Groups sampled at once at most, in rollout batches: memory is sized for about one."""
+    oversample_margin: Annotated[float, Field(ge=1)]
+    """Groups asked for per group needed, beyond what the running keep rate calls for; 1.1."""
+    keep_rate_decay: Annotated[float, Field(ge=0, lt=1)]
+    """What a step's groups count for in the running keep rate, one step later; 0 is the last step
+    alone."""
+    explore_rate: Annotated[float, Field(gt=0, le=1)]
+    """Chance to sample an anchor after a degenerate group, its square after two in a row, and so
+    on (GRESO, arXiv:2506.02177); 1 passes over none. It changes the distribution of the data."""
     keep_low: Fraction
     """A group counts when its mean accuracy is above this; 0.01 ..."""
     keep_high: Fraction
     """... and below this; 0.99."""
     keep_when_all_degenerate: bool
-    """Train on the whole batch when no group survives (released code)."""
+    """Train on all groups sampled at once when none of them survives (released code)."""
     require_rationales: bool
     """Refuse to train when a seen sub-category has lost all of its rationales; false tolerates
     it, as a large number of sub-categories may demand."""
     train_vision: bool
     """Train the vision tower, too [P]."""
+    lora_rank: CountOrZero
+    """Rank of low-rank adapters (LoRA, arXiv:2106.09685) trained instead of the weights; 0 trains
+    the weights [P]."""
+    lora_alpha: Count
+    """Adapters are scaled by lora_alpha / lora_rank."""
+    lora_targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of the linear layers that get an adapter: in the language model, and with
+    train_vision in the vision tower."""
     augment: bool
     """Flip, shift and brighten the anchor and positive images at random."""
     augment_shift: Fraction
@@ -165,6 +188,19 @@ class ReportParams(Section):
     """Dataset -> sentences that must stand beside its result table."""
 
 
+class VllmParams(Section):
+    """Memory of vLLM where `runtime.engine` is vllm, in the process that trains or predicts."""
+
+    memory_share: Annotated[float, Field(gt=0, le=1)]
+    """Share of a GPU's memory for its weights and its cache of keys and values."""
+    sleep_level: Literal[0, 1, 2]
+    """On a GPU, between rollouts: 0 keeps all of it, 1 drops the cache and moves the weights to
+    the host, 2 drops both; each step pushes the weights anew in any case. A server follows it
+    when it was started with --enable-sleep-mode."""
+    cpu_cache_mib: Count
+    """Without a GPU: cache of keys and values, MiB."""
+
+
 class RuntimeParams(Section):
     """The machine. No stage depends on these; results are equal where these are, and nearly so
     elsewhere: threads and sizes change the order of sums, device the number format as well."""
@@ -173,12 +209,25 @@ class RuntimeParams(Section):
     """Where models run."""
     threads: CountOrZero
     """CPU threads of torch per process; 0 leaves it to torch."""
-    engine: Literal["transformers"]
-    """Engine that runs the project's own models in `predict`."""
+    engine: Literal["transformers", "vllm", "vllm_server"]
+    """What runs the project's own models in `predict` and samples the rollouts of `tapo`:
+    transformers; vLLM in the same process; a vLLM server, at FINER1_VLLM_SERVER. Each draws
+    other samples from the same seeds."""
+    vllm: VllmParams
     batch_size: Count
     """Requests generated at once. At predict.temperature > 0 another value draws other samples;
     the rollouts of TAPO stay."""
     micro_batch: Count
     """Completions per training forward."""
+    forward: Literal["packed", "plain"]
+    """Training forward: prompts shared by their completions, or repeated for each as in TRL."""
+    gradient_checkpointing: bool
+    """Compute activations again in the backward: less memory, about a third more time."""
+    guards: bool
+    """In the first two TAPO steps of a process, end the run when sampler and trainer do not see
+    the same prompt, image or weights; finer1/tapo/guards.py says what that costs."""
     save_steps: Count
     """Training steps between checkpoints for resuming."""
+    sheet_steps: CountOrZero
+    """TAPO steps between sheets, pictures of one group with its answers, each with a table of
+    several groups; 0 makes none."""

@@ -1,41 +1,78 @@
-"""Progress of long work with rate and time left, readable in a terminal and in a log."""
+"""Progress of long work with time left, readable in a terminal and in a log."""
 
+import os
 import sys
 import time
+from collections.abc import Callable
+
+PAUSE_S = 60.0
+"""Seconds after which a log gets a line, though no fifth is full."""
 
 
 class Progress:
-    """Counts finished items; prints a bar on a terminal, else one line per fifth.
+    """Counts finished items: on a terminal one line rewritten in place, else a line now and then.
 
-    The rate counts only items that were work, not those found in a cache.
+    Now and then is after each fifth, and a minute after the last line. The time left is reckoned
+    from items that were work, not from those found in a cache or done before the start.
     """
 
-    def __init__(self, name: str, total: int, unit: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        total: int,
+        unit: str,
+        done: int = 0,
+        is_live: bool = False,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """done: items of an earlier process. is_live: print every line, since a reader of the
+        output shows the latest one alone."""
         self._name = name
         self._total = total
         self._unit = unit
-        self._done = 0
+        self._done = done
         self._worked = 0
-        self._printed = 0
-        self._start = time.monotonic()
+        self._is_live = is_live
+        self._now = now
+        self._start = now()
+        self._fifth = self._full_fifths()
+        self._printed_at = self._start
 
-    def advance(self, count: int, is_new: bool = True) -> None:
-        """`count` more items are finished."""
+    def advance(self, count: int, is_new: bool = True, words: str = "") -> None:
+        """`count` more items are finished; `words` stand in the line instead of the rate."""
         self._done += count
         self._worked += count if is_new else 0
-        fifth = 5 * self._done // max(self._total, 1)
         if sys.stderr.isatty():
             end = "\n" if self._done >= self._total else ""
-            print(f"\r{self._line()}", end=end, file=sys.stderr, flush=True)
-        elif fifth > self._printed:
-            self._printed = fifth
-            print(self._line(), file=sys.stderr, flush=True)
+            line = self._line(words)[: _columns() - 1]  # a wrapped line cannot be rewritten
+            print(f"\r\x1b[K{line}", end=end, file=sys.stderr, flush=True)
+        elif self._is_live or self._is_time():
+            self._fifth, self._printed_at = self._full_fifths(), self._now()
+            print(self._line(words), file=sys.stderr, flush=True)
 
-    def _line(self) -> str:
-        seconds = time.monotonic() - self._start
+    def _is_time(self) -> bool:
+        return self._full_fifths() > self._fifth or self._now() - self._printed_at >= PAUSE_S
+
+    def _full_fifths(self) -> int:
+        return 5 * self._done // max(self._total, 1)
+
+    def _line(self, words: str) -> str:
         line = f"{self._name}: {self._done}/{self._total} {self._unit}"
         if not self._worked:
             return f"{line}, from the store"
-        rate = self._worked / max(seconds, 1e-9)
-        left = (self._total - self._done) / rate
-        return f"{line}, {rate:.1f}/s, {left:.0f} s left"
+        rate = self._worked / max(self._now() - self._start, 1e-9)
+        left = duration((self._total - self._done) / rate)
+        return f"{line}, {left} left, {words or f'{rate:.1f}/s'}"
+
+
+def duration(seconds: float) -> str:
+    """`seconds` in the two largest units that it fills."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_rest = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_rest:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _columns() -> int:
+    return os.get_terminal_size(sys.stderr.fileno()).columns or 80

@@ -13,13 +13,14 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from finer1.chat import chat_messages
-from finer1.draws import derive_seed, draw
+from finer1.draws import draw
 from finer1.model_params import RuntimeParams, SftParams
 from finer1.policy.checkpoints import load_checkpoint, save_checkpoint
-from finer1.policy.folder import load_policy, pick_device, save_policy
+from finer1.policy.folder import load_policy, save_policy
 from finer1.policy.formatting import measure_format_rate
 from finer1.policy.guard import FiniteGuard
 from finer1.policy.optimizer import build_optimizer, schedule_from, warm_up_cosine
+from finer1.policy.trainer_arguments import trainer_arguments
 
 Log = Callable[[Mapping[str, float], int], None]
 
@@ -273,9 +274,8 @@ def _arguments(
 ) -> SFTConfig:
     sizes = range(1, min(settings.batch_size, runtime.micro_batch) + 1)
     micro_batch = max(size for size in sizes if settings.batch_size % size == 0)
-    on_gpu = pick_device(runtime.device) == "cuda"
     return SFTConfig(
-        output_dir=str(folder / "trainer"),
+        **trainer_arguments(runtime, "sft", seed, folder),
         max_steps=max_steps,
         per_device_train_batch_size=micro_batch,
         gradient_accumulation_steps=settings.batch_size // micro_batch,
@@ -283,14 +283,4 @@ def _arguments(
         max_grad_norm=settings.max_grad_norm,
         completion_only_loss=True,
         max_length=None,
-        seed=derive_seed(seed, "sft trainer"),
-        bf16=on_gpu,
-        use_cpu=not on_gpu,
-        gradient_checkpointing=False,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        save_strategy="no",
-        logging_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
     )

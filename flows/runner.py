@@ -76,6 +76,8 @@ def run(request: Request, root: Path) -> int:
         environ = stage_environment()
         if data_root:
             environ["FINER1_DATA_ROOT"] = str(data_root)
+        if _shows_latest_line(request.verbose):
+            environ["FINER1_LIVE"] = "1"
         tracker = None
         if "FINER1_PARENT_RUN" not in environ:
             tracker = start_pipeline_run("pipeline", params.model_dump(include={"seed"}), root, {})
@@ -212,16 +214,23 @@ def _shower(name: str, verbose: bool) -> Callable[[str], None]:
     """Prints every line, or on a terminal only the latest one in place."""
     if verbose:
         return lambda line: print(f"{name}: {line}", flush=True)
-    if not sys.stdout.isatty():
+    if not _shows_latest_line(verbose):
         return lambda line: None
     start = time.monotonic()
 
     def show(line: str) -> None:
+        if not line:
+            return  # the latest words say more
         width = os.get_terminal_size().columns - 1
-        text = f"  {name:<14}{_duration(time.monotonic() - start):>9}  {line}"
+        elapsed = _duration(time.monotonic() - start)
+        text = f"  {name:<14}{elapsed:>9}  {line.removeprefix(f'{name}: ')}"
         print(f"\r\x1b[K{text[:width]}", end="", flush=True)
 
     return show
+
+
+def _shows_latest_line(verbose: bool) -> bool:
+    return sys.stdout.isatty() and not verbose
 
 
 def _clear_line() -> None:

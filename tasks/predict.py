@@ -41,7 +41,14 @@ def predict(context: Context, model: str) -> dict[str, float]:
     runtime = context.params.runtime
     engine = load_engine(
         runtime.engine,
-        EngineSettings(model=getattr(paths, model), labels={}, device=runtime.device),
+        EngineSettings(
+            model=getattr(paths, model),
+            labels={},
+            device=runtime.device,
+            vllm=runtime.vllm,
+            vllm_server=context.vllm_server,
+            scratch=context.resume,
+        ),
     )
     sampling = Sampling(1, settings.temperature, settings.top_p, settings.max_tokens)
     store = GenerationStore(context.store, runtime.batch_size)

@@ -2,9 +2,15 @@
 
     python -m tasks.<stage>        exit code 0, 1 failed, 2 bad input, 3 the machine
 
+Started several times by torchrun or accelerate (RANK, WORLD_SIZE), the process of rank 0 alone
+tracks, logs and writes; the others run the same body. Only the stage `tapo` can share its work out
+like that; any other refuses.
+
 Environment, all optional: FINER1_DATA_ROOT (folder of the dataset), FINER1_STORE (generation
 store), FINER1_RESUME (scratch folders), FINER1_SERVER and FINER1_API_KEY (a teacher's
-OpenAI-compatible server), FINER1_EXIT_FILE (where the exit code is written, since DVC hides it).
+OpenAI-compatible server), FINER1_VLLM_SERVER (a vLLM server of our own models, for
+runtime.engine: vllm_server), FINER1_EXIT_FILE (where the exit code is written, since DVC hides it),
+FINER1_LIVE (a reader of the output shows the latest line: print every one).
 """
 
 import ctypes
@@ -45,6 +51,10 @@ _MACHINE_WORDS = re.compile(
     r"|can't allocate memory|out of memory|PytorchStreamWriter failed"
 )
 """What libraries say of disk and memory in errors that carry no errno."""
+_VARYING = ("time/", "speed/", "mem/", "check/")
+"""Metrics that vary between equal runs: with the machine, or with where a run was continued."""
+_SHARED_STAGE = "tapo"
+"""The stage that several processes can run together."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -63,11 +73,15 @@ class Context:
     server: str | None
     """Address of an OpenAI-compatible teacher."""
     api_key: str | None
+    vllm_server: str | None
+    """Address of a vLLM server that runs the project's own models."""
     log: Callable[[Mapping[str, float], int], None]
     """Metrics of one step."""
     log_table: Callable[[str, Sequence[Mapping[str, object]]], None]
     log_image: Callable[[str, Image.Image, int], None]
     log_file: Callable[[Path], None]
+    is_live: bool
+    """Someone reads the latest line of the output; a terminal itself needs no saying."""
 
 
 Body = Callable[[Context], dict[str, float]]
@@ -82,13 +96,19 @@ def main(stage: str, body: Body) -> None:
 
 
 def _report_exit(code: int) -> None:
-    if exit_file := os.environ.get("FINER1_EXIT_FILE"):
+    exit_file = os.environ.get("FINER1_EXIT_FILE")
+    if exit_file and _is_main():
         write_atomic(Path(exit_file), str(code).encode())
+
+
+def _is_main() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _guarded(stage: str, body: Body) -> int:
     try:
         _die_with_parent()
+        _check_processes(stage)
         run_stage(stage, body, Path.cwd())
     except (ValueError, FileNotFoundError) as error:
         if not _is_ours(error):
@@ -110,6 +130,15 @@ def _guarded(stage: str, body: Body) -> int:
     return 0
 
 
+def _check_processes(stage: str) -> None:
+    num_processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if num_processes > 1 and stage != _SHARED_STAGE:
+        raise ValueError(
+            f"this stage runs in one process, not in {num_processes}; start it without torchrun "
+            f"or accelerate, which only the stage {_SHARED_STAGE} can use"
+        )
+
+
 def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     """Run `body` in a tracked run; write and return its metrics."""
     params = load_params(folder / "params.yaml")
@@ -117,6 +146,8 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     key = stage_key(stage, folder)
     resume_root = Path(os.environ.get("FINER1_RESUME", folder / "models/.resume"))
     resume = resume_root / f"{stage}-{key[:16]}"
+    if not _is_main():
+        return body(_context(params, stage, resume, _NoTracker()))
     with _owned(resume, stage):
         logs = resume / "log.jsonl"
         tracker = start_run(
@@ -140,7 +171,14 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     return metrics
 
 
-def _context(params: Params, stage: str, resume: Path, tracker: Tracker) -> Context:
+class _NoTracker:
+    def log(self, *args: object) -> None:
+        pass
+
+    log_table = log_image = log_file = log
+
+
+def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTracker) -> Context:
     environ = os.environ
     root = environ.get("FINER1_DATA_ROOT")
     return Context(
@@ -151,10 +189,12 @@ def _context(params: Params, stage: str, resume: Path, tracker: Tracker) -> Cont
         data_root=Path(root) if root else None,
         server=environ.get("FINER1_SERVER"),
         api_key=environ.get("FINER1_API_KEY"),
+        vllm_server=environ.get("FINER1_VLLM_SERVER"),
         log=tracker.log,
         log_table=tracker.log_table,
         log_image=tracker.log_image,
         log_file=tracker.log_file,
+        is_live="FINER1_LIVE" in environ,
     )
 
 
@@ -174,12 +214,12 @@ def _logged_params(params: Params, stage: str, folder: Path) -> dict[str, object
 def _write_log(source: Path, target: Path) -> None:
     """Copy the log with one line per step: a continued stage logs a step again, the same.
 
-    Durations stay out, so that equal runs give equal files; a stage without steps has no lines.
+    What varies stays out, so that equal runs give equal files; a stage without steps has no lines.
     """
     steps: dict[int, dict[str, float]] = {}
     for line in source.read_text(encoding="utf-8").splitlines() if source.exists() else ():
         item = json.loads(line)
-        kept = {k: v for k, v in item["metrics"].items() if not k.startswith(("time/", "mem/"))}
+        kept = {k: v for k, v in item["metrics"].items() if not k.startswith(_VARYING)}
         steps.setdefault(item["step"], {}).update(kept)
     lines = [json.dumps({"step": step, "metrics": steps[step]}) for step in sorted(steps)]
     write_atomic(target, "".join(f"{line}\n" for line in lines).encode())
@@ -214,6 +254,11 @@ def _settle_libraries(threads: int) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # vLLM shares this process, its memory and its threads with the trainer.
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
 

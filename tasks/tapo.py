@@ -17,6 +17,7 @@ from tasks.stage import Context, main
 
 def train(context: Context) -> dict[str, float]:
     """Train stage 2 on the triplets."""
+    from finer1.tapo.display import Outlets
     from finer1.tapo.training import train_tapo
 
     params, paths = context.params, context.params.paths
@@ -46,8 +47,8 @@ def train(context: Context) -> dict[str, float]:
         seed=params.seed,
         output=paths.tapo,
         resume=context.resume,
-        log=context.log,
-        log_samples=context.log_table,
+        outlets=Outlets(context.log, context.log_table, context.log_image, context.is_live),
+        vllm_server=context.vllm_server,
     )
 
 

@@ -1,6 +1,5 @@
 """Options and fixtures for all rooms: golden values, a tiny random model that loads offline."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--golden",
         default=str(REPOSITORY.parent / "shared" / "golden"),
-        help="folder with tapo_loss.json and rewards.json; tests that need it skip without",
+        help="folder with tapo_loss*.json and rewards*.json; what needs them is skipped without",
     )
 
 
@@ -40,20 +39,6 @@ def pytest_addoption(parser):
 def repository():
     """Root of the repository."""
     return REPOSITORY
-
-
-@pytest.fixture(scope="session")
-def golden(request):
-    """Read a golden file by name; skips the test when the folder is absent."""
-    folder = Path(request.config.getoption("--golden"))
-
-    def read(name):
-        path = folder / name
-        if not path.is_file():
-            pytest.skip(f"no golden values at {path}; give their folder with --golden")
-        return json.loads(path.read_text(encoding="utf-8"))
-
-    return read
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,15 @@ from flows.imports import ROOMS, imported_modules
 from flows.plan import plan_experiments
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+MODULES = sorted(
+    path.relative_to(ROOT)
+    for room in (*ROOMS, "benchmarks")
+    for path in (ROOT / room).rglob("*.py")
+)
 STAGES = sorted(load_values(ROOT / "dvc.yaml")["stages"])
 EXPERIMENTS = sorted(load_values(ROOT / "params.yaml")["experiments"])
 MAY_IMPORT = {"finer1": {"finer1"}, "tasks": {"finer1", "tasks"}, "flows": set(ROOMS)}
+MAY_IMPORT["benchmarks"] = {"finer1"}
 PLACES = {
     "mlflow": ("tasks/tracking.py",),
     "prefect": ("flows/",),

@@ -15,6 +15,8 @@ from typing import Literal, Protocol
 
 from PIL import Image
 
+from finer1.model_params import VllmParams
+
 
 @dataclass(frozen=True)
 class Request:
@@ -62,6 +64,12 @@ class EngineSettings:
     """Address of an OpenAI-compatible server, up to and with /v1."""
     api_key: str | None = None
     """What the server wants as bearer token."""
+    vllm: VllmParams | None = None
+    """Memory of vLLM in this process."""
+    vllm_server: str | None = None
+    """Address of a vLLM server that takes our weights, up to and with /v1."""
+    scratch: Path | None = None
+    """Folder for weights on their way to it."""
     served_model: str | None = None
     """Name by which the server knows the model; load_engine takes it from the engine's name."""
 

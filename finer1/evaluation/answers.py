@@ -45,7 +45,7 @@ def is_included(text: str, label: str) -> bool:
     Case-insensitive, otherwise literal; false without a closed answer.
     """
     match = _ANSWER.search(join_brackets(text))
-    return match is not None and label.strip().lower() in match.group(1).lower()
+    return match is not None and label.lower() in match.group(1).lower()
 
 
 def named_labels(answer: str, labels: Sequence[str]) -> tuple[str, ...]:

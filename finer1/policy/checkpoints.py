@@ -2,85 +2,149 @@
 
 A checkpoint is the folder `step-<number>` with `model.safetensors`, `optimizer.safetensors` and
 `state.json`. It is written under another name and renamed when all of it is on disk, so a folder
-of that name is complete. Only the newest is kept.
+of that name was complete once; hashes in `state.json` tell whether it still is. The newest two
+are kept: a run goes on from the older one when the newer one is damaged.
 """
 
+import hashlib
 import json
+import logging
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from finer1.files import write_json
+from finer1.files import sha256_file, write_json
+from finer1.policy.sharding import collect_all, moments, restore_moments
 
+NUM_KEPT = 2
+_MODEL, _OPTIMIZER, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete checkpoint."""
+
+    folder: Path
+    state: dict[str, Any]
+    """What the run keeps besides weights and moments."""
+
+    def load_weights(self, model: Any) -> None:
+        """Bring the trained weights of a model that is not yet spread to the checkpoint."""
+        weights = load_file(self.folder / _MODEL, device=str(model.device))
+        with torch.no_grad():
+            for name, parameter in _trained(model).items():
+                parameter.copy_(weights[name])
+
+    def load_moments(self, model: Any, optimizer: torch.optim.Optimizer) -> None:
+        """Bring the optimizer to the checkpoint; the model may be spread over processes."""
+        values = load_file(self.folder / _OPTIMIZER, device=str(model.device))
+        for name, parameter in _trained(model).items():
+            if f"{name}/step" in values:
+                state = {key: values[f"{name}/{key}"] for key in _MOMENTS}
+                restore_moments(parameter, optimizer, state)
+
+
 def save_checkpoint(
-    root: Path, step: int, model: Any, optimizer: torch.optim.Optimizer, state: dict[str, Any]
+    root: Path,
+    step: int,
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+    is_writer: bool = True,
 ) -> None:
-    """Keep the trained weights, the optimizer's moments and `state` as of `step`."""
-    part = root / ".step.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    save_file(_trained(model), part / "model.safetensors")
-    save_file(_moments(model, optimizer), part / "optimizer.safetensors")
-    for name in ("model", "optimizer"):
-        _flush(part / f"{name}.safetensors")
-    write_json(part / "state.json", state)
-    target = root / f"step-{step:06d}"
-    shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)
-    _flush(root)
-    for path in _checkpoints(root)[:-1]:
-        shutil.rmtree(path)
+    """Keep the trained weights, the optimizer's moments and `state` as of `step`.
+
+    Every process of a run must call it; the one with `is_writer` writes.
+    """
+    parameters = _trained(model)
+    weights = collect_all(parameters, is_writer)
+    values: dict[str, torch.Tensor] = {}
+    for name, parameter in parameters.items():
+        found = moments(parameter, optimizer)
+        named = {f"{name}/{key}": found[key] for key in _MOMENTS if key in found}
+        values |= collect_all(named, is_writer)
+    if is_writer:
+        _write(root, step, {_MODEL: weights, _OPTIMIZER: values}, state)
+
+
+def newest_checkpoint(root: Path) -> Checkpoint | None:
+    """The newest complete checkpoint below `root`; damaged ones are passed over with a warning."""
+    for folder in reversed(_folders(root)):
+        damage, state = _examine(folder)
+        if damage is None:
+            return Checkpoint(folder, state)
+        logging.getLogger(__name__).warning("%s is passed over: %s", folder, damage)
+    return None
 
 
 def load_checkpoint(
     root: Path, model: Any, optimizer: torch.optim.Optimizer
 ) -> dict[str, Any] | None:
     """Bring model and optimizer to the newest checkpoint; its state, None when there is none."""
-    found = _checkpoints(root)
-    if not found:
+    found = newest_checkpoint(root)
+    if found is None:
         return None
-    device = str(model.device)
-    weights = load_file(found[-1] / "model.safetensors", device=device)
-    moments = load_file(found[-1] / "optimizer.safetensors", device=device)
-    with torch.no_grad():
-        for name, parameter in _parameters(model).items():
-            parameter.copy_(weights[name])
-            # The step counter stays on the CPU, as AdamW makes it.
-            values = {
-                key: moments[f"{name}/{key}"] for key in _MOMENTS if f"{name}/{key}" in moments
-            }
-            if values:
-                optimizer.state[parameter] = values | {"step": values["step"].cpu()}
-    return json.loads((found[-1] / "state.json").read_text(encoding="utf-8"))
+    found.load_weights(model)
+    found.load_moments(model, optimizer)
+    return found.state
 
 
-def _checkpoints(root: Path) -> list[Path]:
+def _write(
+    root: Path, step: int, tensors: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]
+) -> None:
+    part = root / ".step.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for name, values in tensors.items():
+        save_file(values, part / name)
+        _flush(part / name)
+    hashes = {name: sha256_file(part / name) for name in tensors} | {_STATE: _hash(state)}
+    write_json(part / _STATE, {"state": state, "sha256": hashes})
+    target = root / f"step-{step:06d}"
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+    _flush(root)
+    for path in _folders(root)[:-NUM_KEPT]:
+        shutil.rmtree(path)
+
+
+def _examine(folder: Path) -> tuple[str | None, dict[str, Any]]:
+    """What is wrong with a checkpoint, None when nothing is; its state."""
+    try:
+        content = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        state, hashes = content["state"], content["sha256"]
+        is_damaged = hashes[_STATE] != _hash(state)
+    except FileNotFoundError:
+        return f"{_STATE} is missing", {}
+    except (ValueError, KeyError, TypeError):
+        is_damaged = True
+    if is_damaged:
+        return f"{_STATE} is damaged", {}
+    for name in (_MODEL, _OPTIMIZER):
+        if not (folder / name).is_file():
+            return f"{name} is missing", {}
+        if sha256_file(folder / name) != hashes.get(name):
+            return f"{name} is damaged", {}
+    return None, state
+
+
+def _hash(state: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _folders(root: Path) -> list[Path]:
     return sorted(root.glob("step-*"))
 
 
-def _parameters(model: Any) -> dict[str, torch.Tensor]:
+def _trained(model: Any) -> dict[str, torch.Tensor]:
     """The trained parameters by name; tied ones once."""
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
-
-
-def _trained(model: Any) -> dict[str, torch.Tensor]:
-    return {name: value.detach().contiguous() for name, value in _parameters(model).items()}
-
-
-def _moments(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    return {
-        f"{name}/{key}": value.contiguous()
-        for name, parameter in _parameters(model).items()
-        for key, value in optimizer.state.get(parameter, {}).items()
-        if key in _MOMENTS
-    }
 
 
 def _flush(path: Path) -> None:

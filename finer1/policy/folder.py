@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from finer1.policy.vision_attention import batch_windows
+from finer1.policy.weights import named_weights
+
 FLOAT32_PARAMETERS = 100_000_000
 """Models up to this size are saved in float32, larger ones in bfloat16."""
 _OWN_FILES = ("config.json", "README.md")
@@ -32,23 +35,26 @@ def load_policy(folder: Path, device: str, train_vision: bool) -> tuple[Any, Any
         folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
     model.model.visual.requires_grad_(train_vision)
+    batch_windows(model)
     processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
     return model.to(pick_device(device)), processor
 
 
-def save_policy(model: Any, start: Path, output: Path) -> None:
+def save_policy(model: Any, start: Path, output: Path, is_writer: bool = True) -> None:
     """Write the trained model to `output`, with tokenizer, processor and template of `start`.
 
-    Equal weights give equal bytes. `output` is whole or absent.
+    Equal weights give equal bytes. `output` is whole or absent. Adapters are merged. Every process
+    of a run must call it; the one with `is_writer` writes.
     """
-    is_small = sum(parameter.numel() for parameter in model.parameters()) <= FLOAT32_PARAMETERS
+    state = {}
+    for name, value in named_weights(model):
+        if is_writer:
+            state[name] = value.cpu()
+    if not is_writer:
+        return
+    is_small = sum(value.numel() for value in state.values()) <= FLOAT32_PARAMETERS
     dtype = torch.float32 if is_small else torch.bfloat16
-    tied = "lm_head.weight" if model.config.tie_word_embeddings else None
-    state = {
-        name: value.detach().to("cpu", dtype)
-        for name, value in model.state_dict().items()
-        if name != tied
-    }
+    state = {name: value.to(dtype).contiguous() for name, value in state.items()}
     with _new_folder(output) as part:
         model.config.dtype = dtype
         model.save_pretrained(part, state_dict=state)

@@ -41,7 +41,7 @@ def measure_format_rate(
         encoded = encode_prompts(model, processor, questions[part], images[part], system)
         batch = stack_prompts(encoded, processor.tokenizer.pad_token_id)
         owners = range(len(encoded))
-        tokens = sample_completions(model, batch, owners, rule, None)
+        tokens = [c.token_ids for c in sample_completions(model, batch, owners, rule, None)]
         texts += processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
     model.train(was_training)
     pairs = zip(texts, targets, strict=True)

@@ -28,6 +28,16 @@ class SamplingRule:
     """Never drawn: a vision token without an image would break the training forward."""
 
 
+@dataclass(frozen=True)
+class Completion:
+    """What was drawn."""
+
+    token_ids: list[int]
+    """The stop token included when it was reached."""
+    logprobs: list[float]
+    """Of each token over the whole vocabulary: temperature 1, no nucleus, nothing suppressed."""
+
+
 @torch.no_grad()
 def sample_completions(
     model: Any,
@@ -35,8 +45,8 @@ def sample_completions(
     owners: Sequence[int],
     rule: SamplingRule,
     uniforms: torch.Tensor | None,
-) -> list[list[int]]:
-    """Token ids of one completion per owner, the stop token included when it was reached.
+) -> list[Completion]:
+    """One completion per owner.
 
     owners: the prompt in `prompts` that each completion continues. uniforms: [R, max_tokens], a
     number in [0, 1) per completion and token; None when the temperature is 0.
@@ -44,17 +54,21 @@ def sample_completions(
     device = prompts.token_ids.device
     chances = None if uniforms is None else uniforms.to(device)
     prefix = run_prefix(model, prompts, torch.tensor(owners, device=device))
-    completions: list[list[int]] = [[] for _ in owners]
+    completions = [Completion([], []) for _ in owners]
     active = list(range(len(owners)))
     embeddings, positions = prefix.last, prefix.next_positions - 1
     mask = prefix.mask
     for place in range(rule.max_tokens):
         hidden = _run_token(model, embeddings, positions, mask, prefix)
         chance = None if chances is None else chances[:, place]
-        tokens = draw_tokens(model.lm_head(hidden).float(), rule, chance)
-        for row, token in zip(active, tokens.tolist(), strict=True):
+        logits = model.lm_head(hidden).float()
+        norms = logits.logsumexp(dim=-1)
+        tokens = draw_tokens(logits, rule, chance)
+        logprobs = logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1) - norms
+        for row, token, logprob in zip(active, tokens.tolist(), logprobs.tolist(), strict=True):
             if row >= 0:
-                completions[row].append(token)
+                completions[row].token_ids.append(token)
+                completions[row].logprobs.append(logprob)
         ended = torch.isin(tokens, torch.tensor(rule.stop_ids, device=device)).tolist()
         active = [-1 if end else row for row, end in zip(active, ended, strict=True)]
         left = [i for i, row in enumerate(active) if row >= 0]

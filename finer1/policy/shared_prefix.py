@@ -1,10 +1,9 @@
-"""Forward passes in which the rollouts of a prompt share its tokens.
+"""The prompt's part of sampling: keys and values of each prompt once, repeated for its rollouts.
 
-All rollouts of a group continue the same prompt, so its keys and values are computed once and
-repeated; with 60 prompt and 66 completion tokens that halves the work. Gradients flow back
-through the shared part.
+For sampling alone: with gradient checkpointing transformers drops the cache from a training
+forward, silently; training shares prompts in `packed`.
 
-Shape letters: Q prompts, P prompt tokens, R rollouts, T completion tokens, D embedding.
+Shape letters: Q prompts, P prompt tokens, R rollouts, D embedding.
 """
 
 from dataclasses import dataclass
@@ -39,7 +38,6 @@ def run_prefix(model: Any, prompts: PromptBatch, owners: torch.Tensor) -> Prefix
         use_cache=True,
     )
     for layer in output.past_key_values.layers:
-        # index_select, not indexing: the backward of indexing adds up in no fixed order.
         layer.keys = layer.keys.index_select(0, owners)
         layer.values = layer.values.index_select(0, owners)
     return Prefix(
@@ -48,32 +46,3 @@ def run_prefix(model: Any, prompts: PromptBatch, owners: torch.Tensor) -> Prefix
         mask=prompts.mask.index_select(0, owners),
         next_positions=prompts.next_positions.index_select(0, owners),
     )
-
-
-def completion_logprobs(
-    model: Any,
-    prompts: PromptBatch,
-    owners: torch.Tensor,
-    completion_ids: torch.Tensor,
-    completion_mask: torch.Tensor,
-    temperature: float,
-) -> torch.Tensor:
-    """Log-probabilities [R, T] of the completion tokens, float32; 0 on padding.
-
-    owners: [R], the prompt in `prompts` that each completion continues. completion_ids and
-    completion_mask: [R, T], padded on the right. The logits are divided by `temperature`.
-    """
-    prefix = run_prefix(model, prompts, owners)
-    embeddings = model.get_input_embeddings()(completion_ids[:, :-1])
-    steps = torch.arange(completion_ids.shape[1], device=completion_ids.device)
-    positions = prefix.next_positions.unsqueeze(-1) - 1 + steps
-    output = model.model(
-        inputs_embeds=torch.cat([prefix.last, embeddings], dim=1),
-        attention_mask=torch.cat([prefix.mask, completion_mask[:, :-1]], dim=1).long(),
-        position_ids=positions.expand(3, -1, -1),
-        past_key_values=prefix.cache,
-        use_cache=True,
-    )
-    logits = model.lm_head(output.last_hidden_state).float() / temperature
-    chosen = logits.gather(-1, completion_ids.unsqueeze(-1)).squeeze(-1)
-    return torch.where(completion_mask, chosen - logits.logsumexp(dim=-1), 0.0)

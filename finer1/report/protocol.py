@@ -125,10 +125,17 @@ def _tapo_data(params: Params) -> str:
         f"{settings.prompts_per_step} prompts with {settings.anchor_rollouts} rollouts under the "
         f"anchor and {settings.positive_rollouts} under a positive image (temperature "
         f"{settings.temperature:g}, top-p {settings.top_p:g}, at most "
-        f"{settings.max_completion_tokens} tokens), at most {settings.max_resamples} refills. "
+        f"{settings.max_completion_tokens} tokens), {_refills(settings)}; "
+        f"{settings.question} questions. "
         f"Anchors and positives {augmented}; rollouts trained on under {update}; negative: "
         f"{describe_negative(params)}."
     )
+
+
+def _refills(settings: TapoParams) -> str:
+    if settings.max_resamples is None:
+        return "refills without limit"
+    return f"at most {settings.max_resamples} refills"
 
 
 def describe_negative(params: Params) -> str:
@@ -152,7 +159,7 @@ def _tapo_objective(settings: TapoParams) -> str:
         f"Learning rate {settings.lr:g}, {_vision(settings.train_vision)}; ratio clipped to 1 - "
         f"{settings.clip_low:g} and 1 + {settings.clip_high:g}{dual}. Inter-class weight "
         f"{settings.inter_class_coef:g} (ratio {settings.kl_ratio}, log-ratio clamped at "
-        f"{settings.kl_log_ratio_clamp:g}, negative {gradient}), entropy weights "
+        f"{settings.log_ratio_clamp:g}, negative {gradient}), entropy weights "
         f"{settings.entropy_coef:g} and {settings.negative_entropy_coef:g}. Reward: "
         f"{settings.accuracy_weight:g} accuracy ({settings.answer_match}), the rest format "
         f"({settings.format_rule})."

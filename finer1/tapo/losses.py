@@ -25,8 +25,9 @@ def tapo_loss(
     """The loss to minimise, a scalar with gradient, and its parts, detached.
 
     logprobs: [R, T], policy under the update image, with gradient. old_logprobs: [R, T], behavior
-    policy, no gradient. negative_logprobs: [R, T], policy under the negative image, with gradient
-    when `settings.negative_gradient`; None leaves out both terms that need it. advantages: [R].
+    policy, no gradient. negative_logprobs: [R, T], policy under the negative image; its gradient
+    counts when `settings.negative_gradient`; None leaves out both terms that need it.
+    advantages: [R].
     completion_mask: [R, T], true on completion tokens. num_tokens: completion tokens of the
     whole update, the denominator of every mean.
     """
@@ -42,6 +43,8 @@ def tapo_loss(
     metrics = {"loss/policy": policy, "loss/entropy": entropy}
     metrics |= {f"loss/{name}_fraction": mean(where.float()) for name, where in clipped.items()}
     if negative_logprobs is not None:
+        if not settings.negative_gradient:
+            negative_logprobs = negative_logprobs.detach()
         kl = mean(inter_class_kl(logprobs, negative_logprobs, settings))
         negative_entropy = mean(-negative_logprobs)
         loss = loss - settings.inter_class_coef * kl
@@ -61,7 +64,8 @@ def clipped_surrogate(
 
     Sec. 3.1 of DAPO (arXiv:2503.14476); dual clip: Eq. 5 of arXiv:1912.09729.
     """
-    ratio = torch.exp(logprobs - old_logprobs)
+    bound = settings.log_ratio_clamp  # no ratio overflows: 0 x inf would be NaN
+    ratio = torch.exp((logprobs - old_logprobs).clamp(-bound, bound))
     advantage = advantages.unsqueeze(-1)
     free = -advantage * ratio
     bounded = ratio.clamp(1 - settings.clip_low, 1 + settings.clip_high)
@@ -89,7 +93,7 @@ def inter_class_kl(
     difference = negative_logprobs - logprobs
     if settings.kl_ratio == "pos_over_neg":
         difference = -difference
-    bound = settings.kl_log_ratio_clamp
+    bound = settings.log_ratio_clamp
     difference = difference.clamp(-bound, bound)
     kl = torch.exp(difference) - difference - 1
     return kl.clamp(-settings.kl_clamp, settings.kl_clamp)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from finer1.tapo.sampling import smoothed_rate
+from finer1.tapo.sampling import KeepCounts, Kept
 
 
 @dataclass
@@ -13,10 +13,12 @@ class TapoProgress:
     """Rollout steps done."""
     next_prompt: int = 0
     """Number of the next prompt of the stream."""
-    last_sampled: int = 0
-    """Groups sampled in the last step."""
-    last_survivors: int = 0
-    """Groups of the last step with mixed accuracy."""
+    recent_sampled: float = 0.0
+    """Groups sampled in the last steps, older ones counting for less."""
+    recent_survivors: float = 0.0
+    """Those of them with mixed accuracy."""
+    streaks: dict[str, int] = field(default_factory=dict)
+    """Anchor -> its degenerate groups in a row; empty when none is passed over for them."""
     survivors: int = 0
     """Groups with mixed accuracy over the run."""
     skipped: int = 0
@@ -26,16 +28,27 @@ class TapoProgress:
     """Metrics of each step, without times."""
 
     @property
-    def keep_rate(self) -> float:
-        """Share of groups that is expected to survive; 1 before the first step."""
-        if self.last_sampled == 0:
-            return 1.0
-        return smoothed_rate(self.last_survivors, self.last_sampled)
+    def recent(self) -> KeepCounts:
+        """Counts that tell how many groups to ask for."""
+        return KeepCounts(self.recent_survivors, self.recent_sampled)
+
+    def count(self, kept: Kept, decay: float) -> None:
+        """One more step is done, in which these groups were sampled."""
+        recent = self.recent.faded(decay).plus(kept.num_survivors, len(kept.sampled))
+        self.recent_survivors, self.recent_sampled = recent.survivors, recent.sampled
+        self.survivors += kept.num_survivors
+        self.step += 1
 
     def summary(self) -> dict[str, float]:
         """Metrics of the whole run."""
         means = ("reward/mean", "reward/accuracy", "reward/format", "rollout/keep_rate")
-        sums = ("rollout/groups", "rollout/refills", "rollout/exhausted", "train/groups")
+        sums = (
+            "rollout/groups",
+            "rollout/refills",
+            "rollout/exhausted",
+            "rollout/passed_over",
+            "train/groups",
+        )
         first, last = self.history[0], self.history[-1]
         return {
             "train/steps": self.step,

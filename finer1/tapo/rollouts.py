@@ -8,29 +8,33 @@ Shape letters: n1 anchor rollouts, n2 positive rollouts, G = n1 + n2.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
-import torch
+from PIL import Image
 
 from finer1.draws import derive_seed
 from finer1.model_params import TapoParams
-from finer1.policy.encoding import EncodedPrompt, encode_prompts, stack_prompts
-from finer1.policy.generation import SamplingRule, sample_completions
+from finer1.policy.encoding import EncodedPrompt, encode_prompts
+from finer1.policy.generation import Completion, SamplingRule
+from finer1.tapo.phases import PhaseClock
 from finer1.tapo.rewards import Reward, score_completion
+from finer1.tapo.samplers.interface import RolloutEngine, RolloutRequest
 from finer1.tapo.sampling import Kept
 from finer1.tapo.stream import Prompt, PromptStream
 
 
 @dataclass(frozen=True)
-class RolloutGroup:
-    """The rollouts of one prompt, anchor rollouts first."""
+class Outcome:
+    """The rollouts of one prompt, anchor rollouts first: what processes tell each other of it."""
 
-    prompt: Prompt
-    anchor: EncodedPrompt
-    positive: EncodedPrompt | None
-    """None when there are no positive rollouts."""
+    number: int
+    """Of the prompt, in the stream."""
     completions: list[list[int]]
     """Token ids, the stop token included."""
+    sampler_logprobs: list[list[float]]
+    """Log-probability of each token under the image it was sampled with, at temperature 1; for
+    comparison with the trainer's, not for the loss."""
     texts: list[str]
     rewards: list[Reward]
 
@@ -39,10 +43,93 @@ class RolloutGroup:
         """Accuracy reward of each rollout."""
         return [reward.accuracy for reward in self.rewards]
 
+    @property
+    def num_tokens(self) -> int:
+        """Completion tokens of all rollouts."""
+        return sum(len(tokens) for tokens in self.completions)
+
+
+class RolloutGroup:
+    """An outcome and its inputs, a function of the prompt's number.
+
+    An input that is not at hand is made where it is asked for: none is when another process
+    sampled the group, or after `forget_inputs`.
+    """
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        sampler: "RolloutSampler",
+        prompt: Prompt | None = None,
+        anchor: EncodedPrompt | None = None,
+        positive: EncodedPrompt | None = None,
+    ) -> None:
+        """prompt, anchor, positive: inputs that are at hand."""
+        self.outcome = outcome
+        self._sampler = sampler
+        self._prompt = prompt
+        self._anchor = anchor
+        self._positive = positive
+
+    @property
+    def completions(self) -> list[list[int]]:
+        """See Outcome."""
+        return self.outcome.completions
+
+    @property
+    def sampler_logprobs(self) -> list[list[float]]:
+        """See Outcome."""
+        return self.outcome.sampler_logprobs
+
+    @property
+    def texts(self) -> list[str]:
+        """See Outcome."""
+        return self.outcome.texts
+
+    @property
+    def rewards(self) -> list[Reward]:
+        """See Outcome."""
+        return self.outcome.rewards
+
+    @property
+    def accuracies(self) -> list[float]:
+        """See Outcome."""
+        return self.outcome.accuracies
+
+    @property
+    def num_tokens(self) -> int:
+        """See Outcome."""
+        return self.outcome.num_tokens
+
+    @property
+    def prompt(self) -> Prompt:
+        """The question with its three images."""
+        if self._prompt is None:
+            self._prompt = self._sampler.stream.prompt(self.outcome.number)
+        return self._prompt
+
+    @property
+    def anchor(self) -> EncodedPrompt:
+        """The question under the anchor."""
+        if self._anchor is None:
+            (self._anchor,) = self._sampler.encode([self.prompt], [self.prompt.anchor], {})
+        return self._anchor
+
+    @property
+    def positive(self) -> EncodedPrompt | None:
+        """The question under the positive; None when there are no positive rollouts."""
+        if self._positive is None and self._sampler.settings.positive_rollouts:
+            (self._positive,) = self._sampler.encode([self.prompt], [self.prompt.positive], {})
+        return self._positive
+
+    def forget_inputs(self) -> None:
+        """Free their memory, tens of MB where images are large."""
+        self._prompt = self._anchor = self._positive = None
+
 
 @dataclass(frozen=True)
 class RolloutSampler:
-    """Samples groups from consecutive prompts of the stream."""
+    """Samples groups from prompts of the stream."""
 
     model: Any
     processor: Any
@@ -51,68 +138,71 @@ class RolloutSampler:
     rule: SamplingRule
     system: str
     batch_size: int
-    """Completions sampled at once."""
+    """Images encoded at once."""
+    clock: PhaseClock
+    engine: RolloutEngine
 
-    def sample(self, first: int, num_groups: int) -> list[RolloutGroup]:
-        """The groups of the prompts `first`, `first` + 1, ..."""
-        size = self.settings.anchor_rollouts + self.settings.positive_rollouts
-        at_once = max(1, self.batch_size // size)
+    def sample(self, numbers: Sequence[int]) -> list[RolloutGroup]:
+        """The groups of the prompts of these numbers."""
+        if not numbers:  # a process of many may have nothing to sample
+            return []
+        n1, n2 = self.settings.anchor_rollouts, self.settings.positive_rollouts
+        prompts = [self.stream.prompt(number) for number in numbers]
+        known: dict[bytes, EncodedPrompt] = {}
+        anchors = self.encode(prompts, [prompt.anchor for prompt in prompts], known)
+        positives: list[EncodedPrompt] | list[None] = [None] * len(prompts)
+        if n2:
+            positives = self.encode(prompts, [prompt.positive for prompt in prompts], known)
+        inputs = list(zip(prompts, anchors, positives, strict=True))
+        requests = []
+        for prompt, anchor, positive in inputs:
+            if n1:
+                requests.append(self._request(prompt, anchor, prompt.anchor, range(n1)))
+            if positive is not None:
+                places = range(n1, n1 + n2)
+                requests.append(self._request(prompt, positive, prompt.positive, places))
+        sampled = chain.from_iterable(self.engine.sample(requests, self.rule))
         groups = []
-        for start in range(first, first + num_groups, at_once):
-            numbers = range(start, min(start + at_once, first + num_groups))
-            prompts = [self.stream.prompt(number) for number in numbers]
-            groups += self._sample(prompts)
+        for prompt, anchor, positive in inputs:
+            outcome = self._judge(prompt, list(islice(sampled, n1 + n2)))
+            groups.append(RolloutGroup(outcome, self, prompt, anchor, positive))
         return groups
 
-    def _sample(self, prompts: list[Prompt]) -> list[RolloutGroup]:
-        n1, n2 = self.settings.anchor_rollouts, self.settings.positive_rollouts
-        images = [prompt.anchor for prompt in prompts]
-        images += [prompt.positive for prompt in prompts] if n2 else []
-        encoded = encode_prompts(
-            self.model,
-            self.processor,
-            [prompt.question for prompt in prompts] * (len(images) // len(prompts)),
-            images,
-            self.system,
-        )
-        anchors, positives = encoded[: len(prompts)], encoded[len(prompts) :]
-        owners = [i for i in range(len(prompts)) for _ in range(n1)]
-        owners += [len(prompts) + i for i in range(len(prompts)) for _ in range(n2)]
-        batch = stack_prompts(encoded, self.processor.tokenizer.pad_token_id)
-        uniforms = [self._uniforms(prompt.number) for prompt in prompts]
-        chances = torch.cat([rows[:n1] for rows in uniforms] + [rows[n1:] for rows in uniforms])
-        completions = sample_completions(self.model, batch, owners, self.rule, chances)
-        split = n1 * len(prompts)
-        return [
-            self._group(
-                prompt,
-                anchors[i],
-                positives[i] if n2 else None,
-                completions[i * n1 : (i + 1) * n1]
-                + completions[split + i * n2 : split + (i + 1) * n2],
-            )
-            for i, prompt in enumerate(prompts)
-        ]
+    def hear(self, outcome: Outcome) -> RolloutGroup:
+        """The group of which another process told the outcome."""
+        return RolloutGroup(outcome, self)
 
-    def _uniforms(self, number: int) -> torch.Tensor:
-        """[G, max_tokens] random numbers in [0, 1) of a prompt's rollouts, equal on all devices."""
-        generator = torch.Generator()
-        generator.manual_seed(derive_seed(self.stream.seed, "tapo rollouts", str(number)))
-        size = self.settings.anchor_rollouts + self.settings.positive_rollouts
-        return torch.rand(size, self.rule.max_tokens, generator=generator)
-
-    def _group(
+    def encode(
         self,
-        prompt: Prompt,
-        anchor: EncodedPrompt,
-        positive: EncodedPrompt | None,
-        completions: list[list[int]],
-    ) -> RolloutGroup:
-        texts = self.processor.tokenizer.batch_decode(completions, skip_special_tokens=True)
-        rewards = [
-            score_completion(text, prompt.label, prompt.labels, self.settings) for text in texts
-        ]
-        return RolloutGroup(prompt, anchor, positive, completions, texts, rewards)
+        prompts: Sequence[Prompt],
+        images: Sequence[Image.Image],
+        known: dict[bytes, EncodedPrompt],
+    ) -> list[EncodedPrompt]:
+        """The questions, each under its image. known: see encode_prompts."""
+        encoded = []
+        for start in range(0, len(prompts), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            questions = [prompt.question for prompt in prompts[part]]
+            encoded += encode_prompts(
+                self.model, self.processor, questions, images[part], self.system, known
+            )
+        return encoded
+
+    def _request(
+        self, prompt: Prompt, encoded: EncodedPrompt, image: Image.Image, places: range
+    ) -> RolloutRequest:
+        seed = derive_seed(self.stream.seed, "tapo rollouts", str(prompt.number))
+        return RolloutRequest(encoded, prompt.question, image, seed, places)
+
+    def _judge(self, prompt: Prompt, completions: list[Completion]) -> Outcome:
+        token_ids = [completion.token_ids for completion in completions]
+        logprobs = [completion.logprobs for completion in completions]
+        with self.clock.phase("reward"):
+            texts = self.processor.tokenizer.batch_decode(token_ids, skip_special_tokens=True)
+            rewards = [
+                score_completion(text, prompt.label, prompt.labels, self.settings) for text in texts
+            ]
+        return Outcome(prompt.number, token_ids, logprobs, texts, rewards)
 
 
 def rollout_metrics(kept: Kept[RolloutGroup]) -> dict[str, float]:
@@ -141,7 +231,7 @@ def sample_rows(groups: Sequence[RolloutGroup], num_anchor_rollouts: int) -> lis
     rows = []
     for group in groups:
         first = {0: "anchor"} if num_anchor_rollouts else {}
-        if group.positive is not None:
+        if len(group.rewards) > num_anchor_rollouts:
             first[num_anchor_rollouts] = "positive"
         for index, kind in first.items():
             prompt, reward = group.prompt, group.rewards[index]

@@ -30,6 +30,27 @@ class Kept(Generic[Group]):
     """The refills were spent before the batch was full."""
 
 
+@dataclass(frozen=True)
+class KeepCounts:
+    """Groups of the last steps, older ones counting for less."""
+
+    survivors: float = 0.0
+    sampled: float = 0.0
+
+    @property
+    def keep_rate(self) -> float:
+        """Share expected to survive: Laplace's rule, so never 0; 1 when nothing is known."""
+        return (self.survivors + 1) / (self.sampled + 2) if self.sampled else 1.0
+
+    def plus(self, survivors: int, sampled: int) -> "KeepCounts":
+        """These and further groups."""
+        return KeepCounts(self.survivors + survivors, self.sampled + sampled)
+
+    def faded(self, decay: float) -> "KeepCounts":
+        """The same, counting for less."""
+        return KeepCounts(self.survivors * decay, self.sampled * decay)
+
+
 def is_informative(accuracies: Sequence[float], settings: TapoParams) -> bool:
     """True when the mean accuracy of a group lies strictly between the two bounds."""
     mean = sum(accuracies) / len(accuracies)
@@ -39,38 +60,34 @@ def is_informative(accuracies: Sequence[float], settings: TapoParams) -> bool:
 def collect_groups(
     sample: Callable[[int], list[Group]],
     accuracies: Callable[[Group], Sequence[float]],
-    keep_rate: float,
+    recent: KeepCounts,
     settings: TapoParams,
 ) -> Kept[Group]:
     """Sample groups until enough survive or the refills are spent.
 
-    sample(num_groups) gives new groups. keep_rate: share expected to survive, in
-    (0, 1]; more prompts are asked for at once when it is low, since one large generation costs
-    less than several small ones. Surplus survivors are dropped, last ones first.
+    sample(num_groups) gives new groups. recent: of earlier steps; more prompts are asked for at
+    once when few survived, since one large generation costs less than several small ones. Surplus
+    survivors are dropped, last ones first: the weights will have changed when they could be used.
     """
     needed = settings.prompts_per_step
-    survivors: list[Group] = []
+    limit = math.inf if settings.max_resamples is None else settings.max_resamples
+    kept: list[Group] = []
     sampled: list[Group] = []
-    num_refills = -1
-    while len(survivors) < needed and num_refills < settings.max_resamples:
+    num_survivors, num_refills = 0, -1
+    while len(kept) < needed and num_refills < limit:
         num_refills += 1
-        missing = needed - len(survivors)
-        groups = sample(_num_to_ask(missing, keep_rate, settings))
+        keep_rate = recent.plus(num_survivors, len(sampled)).keep_rate
+        groups = sample(_num_to_ask(needed - len(kept), keep_rate, settings))
+        survivors = [group for group in groups if is_informative(accuracies(group), settings)]
+        num_survivors += len(survivors)
         sampled += groups
-        survivors += [group for group in groups if is_informative(accuracies(group), settings)]
-        keep_rate = smoothed_rate(len(survivors), len(sampled))
-    groups = survivors[:needed]
-    if not survivors and settings.keep_when_all_degenerate:
-        groups = sampled[:needed]
-    return Kept(groups, sampled, len(survivors), num_refills, len(survivors) < needed)
-
-
-def smoothed_rate(num_survivors: int, num_sampled: int) -> float:
-    """Share of surviving groups, in (0, 1): Laplace's rule, so that no count gives 0 or 1."""
-    return (num_survivors + 1) / (num_sampled + 2)
+        kept += groups if settings.keep_when_all_degenerate and not survivors else survivors
+    return Kept(kept[:needed], sampled, num_survivors, num_refills, len(kept) < needed)
 
 
 def _num_to_ask(missing: int, keep_rate: float, settings: TapoParams) -> int:
     if settings.max_resamples == 0:  # no refills: one batch, its mixed groups are trained on
         return missing
-    return min(math.ceil(missing / keep_rate), settings.max_oversample * settings.prompts_per_step)
+    # Rounded first: 10 x 1.1 is 11.000000000000002.
+    asked = math.ceil(round(missing / keep_rate * settings.oversample_margin, 6))
+    return min(asked, settings.max_oversample * settings.prompts_per_step)

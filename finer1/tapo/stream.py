@@ -7,13 +7,13 @@ needs to know nothing but the number of the next prompt.
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image
 
 from finer1.draws import derive_seed, draw
 from finer1.model_params import TapoParams
-from finer1.prompts import QUESTIONS, question
+from finer1.prompts import QUESTIONS, closed_question, question
 from finer1.records import Triplet
 from finer1.tapo.augment import augment, blacken
 from finer1.tapo.triplets import draw_images
@@ -32,6 +32,8 @@ class Prompt:
     anchor: Image.Image
     positive: Image.Image
     negative: Image.Image
+    negative_label: str
+    """Sub-category of the triplet's negative, also where the anchor is blackened instead."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,41 @@ class PromptStream:
     patch: int
     """Side of the squares that a blackened negative consists of, pixels."""
     seed: int
+    _orders: dict[int, list[int]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Of the last two epochs: making one takes a hash per anchor, and a step may end an epoch."""
+
+    def triplet(self, number: int) -> Triplet:
+        """The triplet that prompt `number` draws from."""
+        epoch, position = divmod(number, len(self.triplets))
+        return self.triplets[self._order(epoch)[position]]
+
+    def take(self, first: int, count: int, streaks: Mapping[str, int]) -> list[int]:
+        """Numbers of the next `count` prompts from `first` on.
+
+        streaks: anchor -> its degenerate groups in a row. A prompt whose anchor has k of them is
+        passed over with probability 1 - explore_rate^k (GRESO, arXiv:2506.02177), except after a
+        whole epoch of such.
+        """
+        numbers: list[int] = []
+        number = first
+        while len(numbers) < count:
+            since = number - (numbers[-1] + 1 if numbers else first)
+            if since >= len(self.triplets) or self._is_explored(number, streaks):
+                numbers.append(number)
+            number += 1
+        return numbers
+
+    def _is_explored(self, number: int, streaks: Mapping[str, int]) -> bool:
+        if not streaks:
+            return True
+        chance = self.settings.explore_rate ** streaks.get(self.triplet(number).anchor, 0)
+        return random.Random(derive_seed(self.seed, "tapo explore", str(number))).random() < chance
 
     def prompt(self, number: int) -> Prompt:
         """Prompt `number`, 0 or more."""
-        epoch, position = divmod(number, len(self.triplets))
-        triplet = self.triplets[self._order(epoch)[position]]
+        triplet = self.triplet(number)
         generator = random.Random(derive_seed(self.seed, "tapo prompt", str(number)))
         positive_id, negative_id = draw_images(triplet, generator)
         template = generator.randrange(len(QUESTIONS))
@@ -67,19 +99,41 @@ class PromptStream:
             number=number,
             label=triplet.label,
             labels=self.labels[triplet.category],
-            question=question(triplet.category, template),
+            question=self._question(number, triplet, template),
             anchor=anchor,
             positive=positive,
             negative=negative,
+            negative_label=triplet.negative_label,
         )
+
+    def _question(self, number: int, triplet: Triplet, template: int) -> str:
+        """The open question, or the same with options, the nearest sub-category among them."""
+        text = question(triplet.category, template)
+        # A generator of its own: the wording of a question moves no other draw.
+        generator = random.Random(derive_seed(self.seed, "tapo question", str(number)))
+        is_closed = self.settings.question == "closed" or (
+            self.settings.question == "mixed" and generator.random() < 0.5
+        )
+        if not is_closed:
+            return text
+        options = [triplet.label, triplet.negative_label]
+        seen = {row.label for row in self.triplets if row.category == triplet.category}
+        others = sorted(seen - set(options))
+        num_others = min(len(others), self.settings.num_options - len(options))
+        options += generator.sample(others, num_others)
+        return closed_question(text, generator.sample(options, len(options)))
 
     def _augment(self, image: Image.Image, generator: random.Random) -> Image.Image:
         shift, brightness = self.settings.augment_shift, self.settings.augment_brightness
         return augment(image, shift, brightness, generator)
 
     def _order(self, epoch: int) -> list[int]:
-        anchors = range(len(self.triplets))
-        return sorted(
-            anchors,
-            key=lambda i: draw(self.seed, "tapo order", str(epoch), self.triplets[i].anchor),
-        )
+        """The anchors, by place in `triplets`, as this epoch passes over them."""
+        if epoch not in self._orders:
+            for old in [*self._orders][:-1]:
+                del self._orders[old]
+            self._orders[epoch] = sorted(
+                range(len(self.triplets)),
+                key=lambda i: draw(self.seed, "tapo order", str(epoch), self.triplets[i].anchor),
+            )
+        return self._orders[epoch]

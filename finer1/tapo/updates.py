@@ -10,19 +10,20 @@ from typing import Any
 import torch
 
 from finer1.model_params import TapoParams
-from finer1.policy.encoding import EncodedPrompt, PromptBatch, encode_prompts, stack_prompts
-from finer1.policy.shared_prefix import completion_logprobs
+from finer1.policy.encoding import (
+    Conditions,
+    EncodedPrompt,
+    condition_on,
+    encode_prompts,
+    image_key,
+    stack_completions,
+)
+from finer1.policy.forward import Forward, score_completions
+from finer1.policy.unwrapping import unwrap
 from finer1.tapo.advantages import group_advantages
+from finer1.tapo.phases import PhaseClock
 from finer1.tapo.rollouts import RolloutGroup
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """The prompts that completions are scored under."""
-
-    prompts: PromptBatch
-    owners: torch.Tensor
-    """[R], the prompt of each rollout."""
+from finer1.tapo.shares import Share
 
 
 @dataclass
@@ -42,6 +43,8 @@ class MicroBatch:
     """[R, T]; None stands for the policy's own, in the first update of a step."""
     negative_logprobs: torch.Tensor | None = None
     """[R, T], set when the negative's log-probabilities carry no gradient."""
+    is_idle: bool = False
+    """It runs but counts for nothing (see finer1/tapo/shares.py)."""
 
 
 @dataclass(frozen=True)
@@ -51,34 +54,42 @@ class Update:
     micro_batches: list[MicroBatch]
     """Empty when no group is left for this update: the weights stay."""
     num_tokens: int
-    """Completion tokens of all its rollouts."""
+    """Completion tokens of all its rollouts, those of other processes included."""
 
 
 def build_updates(
     model: Any,
     processor: Any,
-    groups: Sequence[RolloutGroup],
+    shares: Sequence[Share],
     settings: TapoParams,
-    micro_batch: int,
     system: str,
+    forward: Forward,
+    clock: PhaseClock,
 ) -> list[Update]:
-    """Split the groups of a step into `settings.minibatches` updates of nearly equal size.
+    """The updates of a step, one per share.
 
-    Groups stay whole and in order. Adds what the behavior policy must give before the weights
-    change: old log-probabilities from the second update on, and the negative's without gradient.
+    model: may be wrapped. Adds what the behavior policy must give before the weights change: old
+    log-probabilities from the second update on, and the negative's without gradient; `clock` gets
+    their time.
     """
-    size = settings.anchor_rollouts + settings.positive_rollouts
-    at_once = max(1, micro_batch // size)
-    updates = []
-    for number, part in enumerate(_split(groups, settings.minibatches)):
-        pieces = [part[i : i + at_once] for i in range(0, len(part), at_once)]
-        batches = [_micro_batch(model, processor, piece, settings, system) for piece in pieces]
-        for batch in batches:
+    updates: list[Update] = []
+    known: dict[bytes, EncodedPrompt] = {}
+    for number, share in enumerate(shares):
+        batches = [
+            lay_out(model, processor, part, settings, system, needs_negative(settings), known)
+            for part in share.parts
+        ]
+        for place, batch in enumerate(batches):
+            batch.is_idle = place >= len(batches) - share.num_idle
             if number > 0:
-                batch.old_logprobs = _score(model, batch.conditions, batch, settings)
+                with clock.phase("old"):
+                    batch.old_logprobs = _score(model, batch.conditions, batch, settings, forward)
             if batch.negatives is not None and not settings.negative_gradient:
-                batch.negative_logprobs = _score(model, batch.negatives, batch, settings)
-        updates.append(Update(batches, sum(len(t) for g in part for t in g.completions)))
+                with clock.phase("negative"):
+                    batch.negative_logprobs = _score(
+                        model, batch.negatives, batch, settings, forward
+                    )
+        updates.append(Update(batches, share.num_tokens))
     return updates
 
 
@@ -88,39 +99,45 @@ def needs_negative(settings: TapoParams) -> bool:
     return settings.inter_class_coef > 0 or has_entropy
 
 
-def _split(groups: Sequence[RolloutGroup], parts: int) -> list[Sequence[RolloutGroup]]:
-    edges = [len(groups) * i // parts for i in range(parts + 1)]
-    return [groups[edges[i] : edges[i + 1]] for i in range(parts)]
-
-
-def _micro_batch(
+def lay_out(
     model: Any,
     processor: Any,
     groups: Sequence[RolloutGroup],
     settings: TapoParams,
     system: str,
+    has_negatives: bool,
+    known: dict[bytes, EncodedPrompt] | None = None,
 ) -> MicroBatch:
-    device, pad_id = model.device, processor.tokenizer.pad_token_id
-    completions = [torch.tensor(tokens) for group in groups for tokens in group.completions]
-    lengths = torch.tensor([len(tokens) for tokens in completions])
-    ids = torch.nn.utils.rnn.pad_sequence(completions, batch_first=True, padding_value=pad_id)
+    """The groups as tensors; `has_negatives`: with what their completions are contrasted with.
+
+    known: images that are processed already, see encode_prompts; gets those of the groups.
+    """
+    known = {} if known is None else known
+    device, pad_id = unwrap(model).device, processor.tokenizer.pad_token_id
+    completions = [tokens for group in groups for tokens in group.completions]
+    ids, mask = stack_completions(completions, pad_id, device)
     rewards = torch.tensor([[reward.total for reward in group.rewards] for group in groups])
     negatives = None
-    if needs_negative(settings):
+    if has_negatives:
+        for group in groups:
+            known.setdefault(image_key(group.prompt.anchor), group.anchor)
+            if settings.update_image == "own" and group.positive is not None:
+                known.setdefault(image_key(group.prompt.positive), group.positive)
         encoded = encode_prompts(
             model,
             processor,
             [group.prompt.question for group in groups],
             [group.prompt.negative for group in groups],
             system,
+            known,
         )
         size = settings.anchor_rollouts + settings.positive_rollouts
-        negatives = _conditions([(prompt, size) for prompt in encoded], pad_id)
+        negatives = condition_on([(prompt, size) for prompt in encoded], pad_id)
     return MicroBatch(
-        conditions=_conditions(_update_prompts(groups, settings), pad_id),
+        conditions=condition_on(_update_prompts(groups, settings), pad_id),
         negatives=negatives,
-        completion_ids=ids.to(device),
-        completion_mask=(torch.arange(ids.shape[1]) < lengths.unsqueeze(-1)).to(device),
+        completion_ids=ids,
+        completion_mask=mask,
         advantages=group_advantages(rewards, settings.advantage_eps).flatten().to(device),
     )
 
@@ -136,28 +153,45 @@ def _update_prompts(
     return [(prompt, n) for pair in pairs for prompt, n in pair if prompt is not None and n]
 
 
-def _conditions(prompts: list[tuple[EncodedPrompt, int]], pad_id: int) -> Conditions:
-    batch = stack_prompts([prompt for prompt, _ in prompts], pad_id)
-    owners = [i for i, (_, count) in enumerate(prompts) for _ in range(count)]
-    return Conditions(batch, torch.tensor(owners, device=batch.token_ids.device))
-
-
 @torch.no_grad()
 def _score(
-    model: Any, conditions: Conditions, batch: MicroBatch, settings: TapoParams
+    model: Any,
+    conditions: Conditions,
+    batch: MicroBatch,
+    settings: TapoParams,
+    forward: Forward,
 ) -> torch.Tensor:
-    return score_rollouts(model, conditions, batch, settings)
+    return _score_branches(model, [conditions], batch, settings, forward)[0]
 
 
 def score_rollouts(
-    model: Any, conditions: Conditions, batch: MicroBatch, settings: TapoParams
-) -> torch.Tensor:
-    """Log-probabilities [R, T] of the batch's completions under the prompts of `conditions`."""
-    return completion_logprobs(
+    model: Any, batch: MicroBatch, settings: TapoParams, forward: Forward
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Log-probabilities [R, T] of the batch's completions, and those under the negative image.
+
+    Both come from one call of `model`, which may be wrapped, unless the negative's are known
+    already or not needed (None).
+    """
+    if batch.negatives is None or batch.negative_logprobs is not None:
+        branches = [batch.conditions]
+    else:
+        branches = [batch.conditions, batch.negatives]
+    scored = _score_branches(model, branches, batch, settings, forward)
+    return scored[0], scored[1] if len(scored) == 2 else batch.negative_logprobs
+
+
+def _score_branches(
+    model: Any,
+    branches: Sequence[Conditions],
+    batch: MicroBatch,
+    settings: TapoParams,
+    forward: Forward,
+) -> list[torch.Tensor]:
+    return score_completions(
         model,
-        conditions.prompts,
-        conditions.owners,
+        branches,
         batch.completion_ids,
         batch.completion_mask,
         settings.temperature,
+        forward,
     )

@@ -25,6 +25,7 @@ import os, sys
 from pathlib import Path
 name = sys.argv[1]
 print("this is", name, os.environ.get("FINER1_DATA_ROOT"))
+print(f"{name}: 1/2 steps,", "live" if "FINER1_LIVE" in os.environ else "now and then")
 exit_file = Path(os.environ["FINER1_EXIT_FILE"])
 exit_file.write_text("1")
 how = Path("fail").read_text().split() if Path("fail").exists() else []

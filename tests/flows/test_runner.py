@@ -1,6 +1,10 @@
+import io
+import os
+
 import pytest
 
 from finer1.params import load_params
+from flows import runner
 from flows.runner import Request, failure, run
 from flows.workspace import hold
 
@@ -100,6 +104,41 @@ def test_a_failure_is_told_by_the_code_left_and_by_dvc(tmp_path, left, line, cod
 def test_a_folder_without_graph_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no dvc\.yaml"):
         run(Request(), tmp_path)
+
+
+class Terminal(io.StringIO):
+    """A terminal of which nothing is read."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def run_on_terminal(project, monkeypatch):
+    """Run on a terminal of 60 columns; what it got."""
+
+    def run_there(request):
+        screen = Terminal()
+        monkeypatch.setattr(runner.sys, "stdout", screen)
+        monkeypatch.setattr(runner.os, "get_terminal_size", lambda: os.terminal_size((60, 24)))
+        run(request, project)
+        return screen.getvalue()
+
+    return run_there
+
+
+def test_a_terminal_shows_the_latest_line_of_the_running_stage_in_place(run_on_terminal):
+    shown = run_on_terminal(Request(("first",), only=True)).split("\r\x1b[K")
+    (line,) = [line for line in shown if "1/2 steps" in line]
+    # Stage and time, then the line without the stage's name; no line feed, so it is rewritten.
+    assert line.split()[0] == "first"
+    assert line.endswith("s  1/2 steps, live")
+
+
+def test_a_log_gets_no_line_in_place(project, capsys):
+    run(Request(("first",), only=True), project)
+    assert "1/2 steps" not in capsys.readouterr().out
+    assert "first: 1/2 steps, now and then" in (project / "logs/first.log").read_text()
 
 
 def test_the_place_of_the_dataset_reaches_the_stage_and_not_dvc_lock(project, photos, capsys):

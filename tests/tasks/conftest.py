@@ -59,10 +59,12 @@ def make_context(repository, tmp_path, logged):
             data_root=data_root,
             server=None,
             api_key=None,
+            vllm_server=None,
             log=lambda metrics, step: logged.metrics.append((step, dict(metrics))),
             log_table=lambda name, rows: logged.tables.update({name: list(rows)}),
             log_image=lambda name, image, step: logged.images.update({name: image}),
             log_file=lambda path: logged.files.append(Path(path)),
+            is_live=False,
         )
 
     return make

@@ -23,7 +23,7 @@ BODY = """
         {action}
         return {{"toy/value": 2.0}}
 
-    main("toy", body)
+    main("{stage}", body)
 """
 
 
@@ -38,13 +38,13 @@ def project(tmp_path, tracking_store):
         "params": ["seed", "split"],
         "outs": ["${paths.logs}/toy.jsonl"],
     }
-    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"toy": toy}}))
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"toy": toy, "tapo": toy}}))
     (tmp_path / "input.txt").write_text("input")
     return tmp_path
 
 
-def run(project, action, **environ):
-    (project / "toy.py").write_text(textwrap.dedent(BODY.format(action=action)))
+def run(project, action, stage="toy", **environ):
+    (project / "toy.py").write_text(textwrap.dedent(BODY.format(action=action, stage=stage)))
     environ = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -157,10 +157,34 @@ def test_no_stage_imports_torch_before_its_body():
 
 
 def test_a_step_logged_again_after_a_kill_stands_once_in_the_log(project):
-    log = "[context.log({'a/b': float(s), 'time/s': 1.0}, s) for s in %s]"
+    values = "{'a/b': float(s), 'time/s': 1.0, 'speed/t': 2.0, 'check/c': 3.0}"
+    log = f"[context.log({values}, s) for s in %s]"
     run(project, (log % "(1, 2)") + "; import os; os.kill(os.getpid(), 9)")
     run(project, log % "(2, 3)")
     lines = (project / "data/logs/toy.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [
         {"step": step, "metrics": {"a/b": float(step)}} for step in (1, 2, 3)
     ]
+
+
+def test_a_process_of_another_rank_runs_the_body_and_leaves_no_trace(project):
+    action = "context.log({'a': 1.0}, 1); Path('ran').touch()"
+    done = run(project, action, RANK="1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (project / "ran").exists()
+    assert not (project / "exit").exists()
+    assert not (project / "data").exists()
+    assert not (project / "models").exists()
+
+
+def test_several_processes_are_refused_where_one_does_all_the_work(project):
+    done = run(project, "Path('ran').touch()", WORLD_SIZE="2", RANK="0")
+    assert (done.returncode, (project / "exit").read_text()) == (2, "2")
+    assert "toy: this stage runs in one process, not in 2" in done.stderr
+    assert not (project / "ran").exists()
+
+
+def test_several_processes_share_the_stage_tapo(project):
+    done = run(project, "Path('ran').touch()", stage="tapo", WORLD_SIZE="2", RANK="1")
+    assert done.returncode == 0, done.stderr
+    assert (project / "ran").exists()

@@ -80,6 +80,31 @@ def test_a_run_without_surviving_groups_fails_and_says_so(run):
         )
 
 
+def test_a_step_of_tapo_logs_its_phases_its_speeds_and_a_sheet(run, logged):
+    # Whatever the random model writes, all of it is trained on, in two updates.
+    run(
+        *(*TEACHER, "sft", "triplets", "tapo"),
+        tapo__steps=1,
+        tapo__prompts_per_step=2,
+        tapo__keep_when_all_degenerate=True,
+        tapo__max_resamples=0,
+        tapo__max_completion_tokens=5,
+    )
+    step, metrics = logged.metrics[-1]
+    phases = ("generate", "reward", "old", "anchor_negative", "backward", "optimizer", "sync")
+    assert {name for name in metrics if name.startswith("time/")} == {
+        f"time/{name}_s" for name in (*phases, "other", "step")
+    }
+    assert {name for name in metrics if name.startswith("speed/")} == {
+        *("speed/generate_tokens_per_s", "speed/update_tokens_per_s", "speed/tokens_per_s"),
+    }
+    assert metrics["time/step_s"] == pytest.approx(
+        sum(metrics[f"time/{name}_s"] for name in (*phases, "other"))
+    )
+    assert step == 1
+    assert logged.images["sheet"].width == 1200
+
+
 def test_sft_without_rationales_is_refused(run):
     _, paths = run("download", "split")
     write_jsonl(paths.reviewed, [])

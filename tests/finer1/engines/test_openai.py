@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from finer1.engines.interface import EngineSettings, Request, Sampling, load_engine
-from finer1.engines.openai import ATTEMPTS, OpenAIEngine
+from finer1.engines.openai import OpenAIEngine
+from finer1.serving.protocol import ATTEMPTS
 
 ONE = Sampling(n=1, temperature=0.7, top_p=0.9, max_tokens=50)
 

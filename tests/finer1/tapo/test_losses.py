@@ -15,7 +15,7 @@ PLAIN = {
     "entropy_coef": 0.0,
     "negative_entropy_coef": 0.0,
     "kl_ratio": "neg_over_pos",
-    "kl_log_ratio_clamp": 20.0,
+    "log_ratio_clamp": 20.0,
     "kl_clamp": 10.0,
 }
 
@@ -80,7 +80,7 @@ def test_the_papers_ratio_inverts_the_estimate(loss):
 
 def test_the_log_ratio_is_clamped(loss):
     # d = 4 becomes 2: e^2 - 2 - 1 = 4.38906.
-    _, metrics = loss(old=-5.0, negative=-1.0, inter_class_coef=0.5, kl_log_ratio_clamp=2.0)
+    _, metrics = loss(old=-5.0, negative=-1.0, inter_class_coef=0.5, log_ratio_clamp=2.0)
     assert metrics["loss/inter_class_kl"].item() == pytest.approx(4.38906, abs=1e-4)
 
 

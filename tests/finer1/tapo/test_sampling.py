@@ -1,14 +1,18 @@
 import pytest
 
-from finer1.tapo.sampling import collect_groups, is_informative, smoothed_rate
+from finer1.tapo.progress import TapoProgress
+from finer1.tapo.sampling import KeepCounts, Kept, collect_groups, is_informative
 
 DEAD, ALIVE = (0.0, 0.0), (0.0, 1.0)
 
 
 @pytest.fixture
 def collect(settings):
-    def run(survives, keep_rate=1.0, **changes):
-        """Sample numbered groups of which `survives(number)` do; the sizes asked for."""
+    def run(survives, recent=(0, 0), **changes):
+        """Sample numbered groups of which `survives(number)` do; the sizes asked for.
+
+        recent: survivors and groups of earlier steps.
+        """
         asked, number = [], 0
 
         def sample(num_groups):
@@ -17,8 +21,11 @@ def collect(settings):
             number += num_groups
             return list(range(number - num_groups, number))
 
-        changed = settings.model_copy(update={"prompts_per_step": 4} | changes)
-        kept = collect_groups(sample, lambda n: ALIVE if survives(n) else DEAD, keep_rate, changed)
+        sizes = {"prompts_per_step": 4, "oversample_margin": 1.0}
+        changed = settings.model_copy(update=sizes | changes)
+        kept = collect_groups(
+            sample, lambda n: ALIVE if survives(n) else DEAD, KeepCounts(*recent), changed
+        )
         return kept, asked
 
     return run
@@ -47,16 +54,30 @@ def test_dropped_groups_are_refilled(collect):
 
 
 def test_a_low_keep_rate_asks_for_more_at_once(collect):
-    # ceil(4 / 0.6) = 7.
-    assert collect(lambda n: True, keep_rate=0.6)[1] == [7]
+    # (5 + 1) / (8 + 2) = 0.6 are expected to survive: ceil(4 / 0.6) = 7.
+    assert collect(lambda n: True, recent=(5, 8))[1] == [7]
+
+
+def test_the_margin_asks_for_some_more(collect):
+    # ceil(4 x 1.1) = 5; ten at 1.1 are 11, not the 12 of binary fractions.
+    assert collect(lambda n: True, oversample_margin=1.1)[1] == [5]
+    assert collect(lambda n: True, prompts_per_step=10, oversample_margin=1.1)[1] == [11]
+
+
+def test_the_keep_rate_of_a_refill_counts_this_step_too(collect):
+    # 8 asked at (7 + 1) / (14 + 2) = 0.5; none survive: 8 / 24, ceil(4 x 3) = 12 more.
+    kept, asked = collect(lambda n: n >= 8, recent=(7, 14), max_oversample=4)
+    assert asked == [8, 12]
+    assert kept.groups == [8, 9, 10, 11]
+    assert kept.num_survivors == 12
 
 
 def test_oversampling_is_bounded_by_two_batches(collect):
-    assert collect(lambda n: True, keep_rate=0.01)[1] == [8]
+    assert collect(lambda n: True, recent=(0, 98))[1] == [8]
 
 
 def test_the_bound_of_oversampling_is_a_setting(collect):
-    assert collect(lambda n: True, keep_rate=0.01, max_oversample=3)[1] == [12]
+    assert collect(lambda n: True, recent=(0, 98), max_oversample=3)[1] == [12]
 
 
 def test_an_exhausted_cap_trains_on_what_there_is(collect):
@@ -79,10 +100,21 @@ def test_the_released_code_keeps_a_batch_of_which_nothing_survives(collect):
 
 
 def test_without_refills_exactly_one_batch_is_sampled(collect):
-    kept, asked = collect(lambda n: n == 0, keep_rate=0.1, max_resamples=0)
+    kept, asked = collect(lambda n: n == 0, recent=(0, 8), max_resamples=0)
     assert (asked, kept.groups) == ([4], [0])
 
 
-def test_the_keep_rate_never_reaches_zero_or_one():
-    assert smoothed_rate(0, 10) == pytest.approx(1 / 12)
-    assert smoothed_rate(10, 10) == pytest.approx(11 / 12)
+def test_the_keep_rate_never_reaches_zero_and_is_one_at_first():
+    assert KeepCounts(0, 10).keep_rate == pytest.approx(1 / 12)
+    assert KeepCounts(10, 10).keep_rate == pytest.approx(11 / 12)
+    assert KeepCounts().keep_rate == 1.0
+
+
+def test_older_steps_count_for_less():
+    progress = TapoProgress()
+    progress.count(Kept([], [0] * 8, 4, 0, False), decay=0.5)
+    progress.count(Kept([], [0] * 10, 2, 0, False), decay=0.5)
+    # 0.5 x 4 + 2 of 0.5 x 8 + 10; all of them in the count of the run.
+    assert progress.recent == KeepCounts(4, 14)
+    assert progress.survivors == 6
+    assert progress.step == 2

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from finer1.tapo import stream as stream_module
 from finer1.tapo.stream import PromptStream
 
 READ = []
@@ -33,6 +34,17 @@ def test_an_epoch_passes_over_every_anchor_once(stream, triplets):
         for number in range(4 * epoch, 4 * epoch + 4):
             source.prompt(number)
         assert sorted(READ[::3]) == sorted(triplet.anchor for triplet in triplets)
+
+
+def test_the_order_of_an_epoch_is_made_once(stream, monkeypatch):
+    hashed, draw = [], stream_module.draw
+    monkeypatch.setattr(stream_module, "draw", lambda *names: hashed.append(names) or draw(*names))
+    source = stream()
+    orders = [[source.triplet(4 * e + i).anchor for i in range(4)] for e in (0, 1, 0, 1)]
+    assert orders[:2] == orders[2:]
+    assert len(hashed) == 2 * 4  # epochs x anchors
+    source.triplet(8)
+    assert list(source._orders) == [1, 2]  # no more are kept
 
 
 def test_a_prompt_depends_on_seed_and_number_alone(stream):
@@ -68,3 +80,31 @@ def test_a_blackened_negative_is_the_anchor_with_dark_patches(stream):
     dark = (negative == 0).all(axis=-1)
     assert dark.sum() == 2 * 64
     assert (negative[~dark] == anchor[~dark]).all()
+
+
+def test_prompts_are_taken_in_a_row(stream):
+    assert stream().take(3, 4, {}) == [3, 4, 5, 6]
+    assert stream(explore_rate=0.5).take(3, 4, {"a0": 0}) == [3, 4, 5, 6]
+
+
+def test_degenerate_anchors_are_passed_over(stream, triplets):
+    source = stream(explore_rate=1e-6)
+    streaks = {triplet.anchor: int(triplet.label == "a") for triplet in triplets}
+    numbers = source.take(0, 6, streaks)
+    assert [source.triplet(number).label for number in numbers] == ["b"] * 6
+    # The two anchors of b once per epoch of four.
+    assert [number // 4 for number in numbers] == [0, 0, 1, 1, 2, 2]
+    assert source.take(numbers[2], 4, streaks) == numbers[2:]  # a continued run takes the same
+
+
+def test_the_chance_falls_with_each_degenerate_group(stream, triplets):
+    source = stream(explore_rate=0.5)
+    taken = source.take(0, 1000, {triplet.anchor: 1 for triplet in triplets})
+    # Half of the numbers: 2000 on average, standard deviation sqrt(1000 x 0.5) / 0.5 = 45.
+    assert 1800 < taken[-1] < 2200
+
+
+def test_a_stream_of_degenerate_anchors_ends_nowhere(stream, triplets):
+    # After an epoch of four that was passed over one is taken all the same.
+    source = stream(explore_rate=1e-6)
+    assert source.take(0, 3, {triplet.anchor: 9 for triplet in triplets}) == [4, 9, 14]

@@ -8,7 +8,10 @@ from trl import GRPOTrainer
 
 from finer1.policy.folder import load_policy
 from finer1.policy.optimizer import build_optimizer
+from finer1.tapo.exchange import ALONE
 from finer1.tapo.progress import TapoProgress
+from finer1.tapo.samplers.local import LocalEngine
+from finer1.tapo.shares import share_out
 from finer1.tapo.stream import PromptStream
 from finer1.tapo.training import build_sampler, build_trainer
 from finer1.tapo.updates import build_updates
@@ -27,19 +30,30 @@ DAPO = {
 
 
 @pytest.fixture
-def trainer(talking_model, triplets, picture, params, tmp_path):
+def build(talking_model, triplets, picture, params, tmp_path):
+    """A DAPO trainer with changed settings that has not begun."""
+
+    def make(progress, **changes):
+        settings = params.tapo.model_copy(update=DAPO | changes)
+        model, processor = load_policy(talking_model, "cpu", train_vision=False)
+        stream = PromptStream(triplets, picture, {"bird": ("a", "b")}, settings, 8, seed=0)
+        engine = LocalEngine(model, processor.tokenizer.pad_token_id, batch_size=8)
+        sampler = build_sampler(model, processor, stream, "", 8, engine)
+        optimizer = build_optimizer(model, 1e-3, 0.0, (0.9, 0.999))
+        built = build_trainer(
+            sampler, progress, lambda kept, metrics: None, optimizer, params.runtime, tmp_path
+        )
+        built.current_gradient_accumulation_steps = 1
+        built.model.train()
+        return built
+
+    return make
+
+
+@pytest.fixture
+def trainer(build):
     """A DAPO trainer that has not begun."""
-    settings = params.tapo.model_copy(update=DAPO)
-    model, processor = load_policy(talking_model, "cpu", train_vision=False)
-    stream = PromptStream(triplets, picture, {"bird": ("a", "b")}, settings, 8, seed=0)
-    sampler = build_sampler(model, processor, stream, "", batch_size=8)
-    optimizer = build_optimizer(model, 1e-3, 0.0, (0.9, 0.999))
-    built = build_trainer(
-        sampler, TapoProgress(), lambda kept, metrics: None, optimizer, params.runtime, tmp_path
-    )
-    built.current_gradient_accumulation_steps = 1
-    built.model.train()
-    return built
+    return build(TapoProgress())
 
 
 def trl_inputs(groups, batch, advantages):
@@ -74,9 +88,15 @@ def gradient(trainer, loss):
 
 def test_without_its_own_terms_tapo_is_dapo(trainer):
     sampler = trainer._sampler
-    groups = sampler.sample(0, 2)
+    groups = sampler.sample([0, 1])
     (update,) = build_updates(
-        trainer.model, sampler.processor, groups, sampler.settings, 100, sampler.system
+        trainer.model,
+        sampler.processor,
+        share_out(groups, sampler.settings, 100, ALONE),
+        sampler.settings,
+        sampler.system,
+        "packed",
+        trainer.clock,
     )
     (batch,) = update.micro_batches
     assert batch.negatives is None  # no term needs the negative, so it is never run
@@ -98,8 +118,35 @@ def test_without_its_own_terms_tapo_is_dapo(trainer):
 
 def test_rollouts_do_not_depend_on_what_is_sampled_at_once(trainer):
     sampler = trainer._sampler
-    alone = replace(sampler, batch_size=1).sample(0, 4)
-    together = replace(sampler, batch_size=100).sample(0, 4)
+    pad_id = sampler.processor.tokenizer.pad_token_id
+    alone, together = (
+        replace(sampler, engine=LocalEngine(sampler.model, pad_id, size)).sample(range(4))
+        for size in (1, 100)
+    )
     assert [group.completions for group in alone] == [group.completions for group in together]
     assert len({str(group.completions) for group in alone}) == 4
-    assert sampler.sample(2, 1)[0].completions == alone[2].completions
+    assert sampler.sample([2])[0].completions == alone[2].completions
+
+
+def test_a_group_heard_of_makes_its_inputs_anew(trainer):
+    sampler = trainer._sampler
+    (own,) = sampler.sample([1])
+    heard = sampler.hear(own.outcome)
+    assert heard.completions == own.completions
+    assert heard.prompt.anchor.tobytes() == own.prompt.anchor.tobytes()
+    assert heard.anchor.token_ids.equal(own.anchor.token_ids)
+    assert heard.anchor.pixel_values.equal(own.anchor.pixel_values)
+    own.forget_inputs()
+    assert own.anchor.pixel_values.equal(heard.anchor.pixel_values)
+
+
+def test_an_update_without_groups_is_no_good_one(build):
+    progress = TapoProgress(skipped=2, skipped_in_a_row=2)
+    # Three rollouts have no mean accuracy between 0.98 and 0.99.
+    build(progress, steps=1, keep_low=0.98, max_resamples=0).train()
+    assert progress.history[0]["train/updates"] == 0
+    assert (progress.skipped, progress.skipped_in_a_row) == (2, 2)
+
+
+def test_a_process_may_have_nothing_to_sample(trainer):
+    assert trainer._sampler.sample([]) == []

@@ -4,10 +4,12 @@ import itertools
 import json
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from finer1.tapo import trainer
+from finer1.tapo import trainer, training
+from finer1.tapo.display import Outlets
 from finer1.tapo.losses import tapo_loss
 from finer1.tapo.training import train_tapo
 
@@ -21,11 +23,13 @@ def train(talking_model, triplets, params, picture):
     """Train in a folder with changed settings; metrics, logs and weights."""
 
     def run(folder, read_image=picture, at_step=lambda step: None, save_steps=1, **changes):
-        logs = {}
+        logs, runtime = {}, {"save_steps": save_steps}
+        if "gradient_checkpointing" in changes:
+            runtime["gradient_checkpointing"] = changes.pop("gradient_checkpointing")
 
         def log(metrics, step):
             at_step(step)
-            logs[step] = {k: v for k, v in metrics.items() if not k.startswith("time/")}
+            logs[step] = {k: v for k, v in metrics.items() if not k.startswith(("time/", "speed/"))}
 
         metrics = train_tapo(
             start=talking_model,
@@ -33,13 +37,12 @@ def train(talking_model, triplets, params, picture):
             read_image=read_image,
             labels={"bird": ("a", "b")},
             settings=params.tapo.model_copy(update=SIZES | SHORT | changes),
-            runtime=params.runtime.model_copy(update={"save_steps": save_steps}),
+            runtime=params.runtime.model_copy(update=runtime),
             system="",
             seed=3,
             output=folder / "model",
             resume=folder / "resume",
-            log=log,
-            log_samples=lambda title, rows: None,
+            outlets=Outlets(log, lambda name, rows: None, lambda name, image, step: None, False),
         )
         return metrics, logs, (folder / "model" / "model.safetensors").read_bytes()
 
@@ -77,24 +80,30 @@ def test_same_seed_gives_the_same_weights(run, unbroken):
     assert unbroken[0]["train/groups"] > 0
 
 
-def test_a_run_killed_before_its_checkpoint_ends_as_an_unbroken_one(run, unbroken):
+def stop(*args):
+    raise KeyboardInterrupt
+
+
+# Killed for real, in every step and while it samples: test_distributed.py.
+def test_a_run_killed_after_its_last_checkpoint_is_finished(run, unbroken, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "save_policy", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run("a", save_steps=3)
+    assert run("a", save_steps=3)[::2] == unbroken[::2]
+
+
+@pytest.mark.slow
+def test_a_continued_run_draws_the_same_from_the_global_generator(run, monkeypatch):
+    def with_dropout(*args):
+        loss, metrics = tapo_loss(*args)
+        return loss * torch.rand(()), metrics
+
+    monkeypatch.setattr(trainer, "tapo_loss", with_dropout)
+    whole = run("whole", steps=2)
     with pytest.raises(KeyboardInterrupt):
-        run("a", at_step=stop_at(2))
-    assert run("a")[::2] == unbroken[::2]
-
-
-def test_a_run_killed_while_it_samples_ends_as_an_unbroken_one(run, unbroken, picture):
-    read = []
-
-    def dies_late(name):
-        read.append(name)
-        if len(read) == 30:  # an image of the third step
-            raise KeyboardInterrupt
-        return picture(name)
-
-    with pytest.raises(KeyboardInterrupt):
-        run("a", read_image=dies_late, save_steps=2)
-    assert run("a", save_steps=2)[::2] == unbroken[::2]
+        run("killed", steps=2, at_step=stop_at(2))
+    assert run("killed", steps=2)[2] == whole[2]
 
 
 def test_zero_steps_copy_the_start(run, talking_model):
@@ -122,6 +131,46 @@ def test_the_vision_tower_moves_only_when_it_is_trained(run, talking_model, tmp_
         assert any("layers" in key and "visual" not in key for key in moved)
 
 
+@pytest.mark.parametrize("in_vision", [False, True])
+def test_adapters_are_trained_alone_and_merged_into_the_output(
+    run, talking_model, tmp_path, in_vision
+):
+    run("a", lora_rank=2, train_vision=in_vision, warmup_steps=0, steps=1)
+    before = load_file(talking_model / "model.safetensors")
+    after = load_file(tmp_path / "a" / "model" / "model.safetensors")
+    assert before.keys() == after.keys()
+    moved = {name for name in before if not before[name].equal(after[name])}
+    assert all(name.endswith("proj.weight") for name in moved)
+    assert any("visual" in name for name in moved) == in_vision
+    assert sum("visual" not in name for name in moved) == 2 * 7  # layers x targets
+    (kept,) = (tmp_path / "a" / "resume" / "checkpoints").glob("step-*")
+    assert all("lora" in name for name in load_file(kept / "model.safetensors"))
+
+
+@pytest.mark.slow
+def test_a_run_with_adapters_that_was_killed_goes_on_to_the_same_weights(run):
+    changes = {"lora_rank": 2, "steps": 2}
+    whole = run("whole", **changes)
+    with pytest.raises(KeyboardInterrupt):
+        run("killed", at_step=stop_at(2), **changes)
+    assert run("killed", **changes)[::2] == whole[::2]
+
+
+def test_gradient_checkpointing_changes_no_weight(run, unbroken):
+    # It computes the same again, so the same bits.
+    weights = run("a", gradient_checkpointing=True)[2]
+    assert weights == unbroken[2]
+
+
+def test_passing_over_degenerate_anchors_is_counted_and_repeatable(run):
+    changes = {"explore_rate": 0.1, "max_resamples": 1, "prompts_per_step": 2}
+    whole = run("whole", **changes)
+    with pytest.raises(KeyboardInterrupt):
+        run("killed", at_step=stop_at(3), save_steps=2, **changes)
+    assert run("killed", save_steps=2, **changes)[::2] == whole[::2]
+    assert whole[0]["rollout/passed_over"] > 0
+
+
 def test_a_run_in_which_no_group_survives_says_what_to_do(run):
     # Six rollouts have no mean accuracy between 0.98 and 0.99.
     with pytest.raises(RuntimeError, match=r"no group survived.*sft\.epochs"):
@@ -130,7 +179,7 @@ def test_a_run_in_which_no_group_survives_says_what_to_do(run):
 
 def test_the_released_code_trains_on_a_batch_of_which_nothing_survives(run, talking_model):
     metrics, _, weights = run("a", keep_low=0.98, steps=1, keep_when_all_degenerate=True)
-    assert metrics["rollout/refills"] == 20
+    assert metrics["rollout/refills"] == 0
     assert weights != (talking_model / "model.safetensors").read_bytes()
 
 

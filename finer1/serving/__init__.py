@@ -1,0 +1,1 @@
+"""Models that others run: OpenAI's protocol, and vLLM in this process or behind an address."""

@@ -1,0 +1,29 @@
+"""Which checkpoints a TAPO run keeps, and which one it goes on from."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from finer1.policy.checkpoints import Checkpoint, newest_checkpoint, save_checkpoint
+from finer1.tapo.exchange import World
+from finer1.tapo.progress import TapoProgress
+
+
+@dataclass(frozen=True)
+class Saves:
+    """The checkpoints of a run; one of its processes writes."""
+
+    folder: Path
+    every: int
+    """Steps between them."""
+    world: World
+
+    def newest(self) -> Checkpoint | None:
+        """Where to go on, the same for all processes: one of them judges which are complete."""
+        return self.world.hear_main(newest_checkpoint(self.folder) if self.world.is_main else None)
+
+    def keep(self, model: Any, optimizer: Any, progress: TapoProgress) -> None:
+        """After a step: write a checkpoint if it is time."""
+        if progress.step % self.every == 0:
+            state, is_writer = asdict(progress), self.world.is_main
+            save_checkpoint(self.folder, progress.step, model, optimizer, state, is_writer)

@@ -1,0 +1,118 @@
+import gc
+import importlib.util
+import random
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from finer1.engines.interface import EngineSettings, Request, Sampling, load_engine
+from finer1.params import load_params
+from finer1.world.drawing import draw
+from finer1.world.taxonomy import species_of
+
+GREEDY = Sampling(n=1, temperature=0.0, top_p=1.0, max_tokens=24)
+
+
+@pytest.fixture
+def requests():
+    return [
+        Request(
+            "What kind of bird is this?",
+            (draw("bird", species.values, number, 0.3),),
+            system="",
+            seed=3,
+        )
+        for species in species_of("bird")[:3]
+        for number in range(2)
+    ]
+
+
+@pytest.fixture
+def engine(repository, tmp_path):
+    """An engine by name, for a model folder."""
+    params = load_params(repository / "params.yaml")
+
+    def load(name, folder, server=None):
+        return load_engine(
+            name,
+            EngineSettings(
+                folder,
+                {},
+                "cpu",
+                vllm=params.runtime.vllm,
+                vllm_server=server,
+                scratch=tmp_path / "scratch",
+            ),
+        )
+
+    yield load
+    gc.collect()  # an abandoned vLLM would take the process groups of the next with it
+
+
+@pytest.fixture
+def other_model(world_base, tmp_path):
+    """The world's base model with other weights."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for path in world_base.iterdir():
+        if path.name != "model.safetensors":
+            (folder / path.name).write_bytes(path.read_bytes())
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        name: value + 0.05 * torch.randn(value.shape, generator=generator)
+        for name, value in load_file(world_base / "model.safetensors").items()
+    }
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.slow
+def test_vllm_answers_as_transformers_does(engine, requests, world_base, vllm_ready):
+    expected = engine("transformers", world_base).generate(requests, GREEDY)
+    assert engine("vllm", world_base).generate(requests, GREEDY) == expected
+
+
+@pytest.mark.slow
+def test_a_server_answers_with_the_folders_weights(
+    engine, requests, world_base, other_model, vllm_server
+):
+    answers = {}
+    for folder in (other_model, world_base):
+        expected = engine("transformers", folder).generate(requests, GREEDY)
+        served = engine("vllm_server", folder, vllm_server)
+        answers[folder] = served.generate(requests, GREEDY)
+        assert answers[folder] == expected
+    assert answers[other_model] != answers[world_base]
+
+
+@pytest.mark.slow
+def test_samples_depend_on_the_seed_alone(engine, requests, world_base, vllm_ready):
+    free = Sampling(n=2, temperature=1.0, top_p=1.0, max_tokens=24)
+    vllm = engine("vllm", world_base)
+    together = vllm.generate(requests, free)
+    assert vllm.generate(requests[3:4], free) == together[3:4]
+    assert len({sample.text for samples in together for sample in samples}) > 2
+
+
+@pytest.mark.slow
+def test_starting_vllm_moves_no_generator_of_the_process(engine, world_base, vllm_ready):
+    def states():
+        numpy = np.random.get_state()[1].tolist()
+        return random.getstate(), numpy, torch.get_rng_state().tolist()
+
+    before = states()
+    assert engine("vllm", world_base)
+    assert states() == before
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vllm is installed")
+def test_without_vllm_the_engine_says_how_to_get_it(engine, world_base):
+    with pytest.raises(ValueError, match="setup/README.md says how to install it"):
+        engine("vllm", world_base)
+
+
+def test_without_an_address_the_server_engine_says_what_to_set(engine, world_base):
+    with pytest.raises(ValueError, match="set FINER1_VLLM_SERVER"):
+        engine("vllm_server", world_base)
