@@ -4,7 +4,7 @@ bin := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup run smoke test lint clean
+.PHONY: help setup run smoke bench test lint clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' Makefile
@@ -17,6 +17,11 @@ run: setup       ## run the whole pipeline and print the result table
 
 smoke: setup     ## run every stage on a tiny split, in a copy: the folder stays as it is
 	@$(bin)/python -m flows.smoke
+
+bench: setup     ## TAPO's update against TRL's own path: equality, time, memory; minutes
+	@$(bin)/python -m benchmarks.update
+	@echo
+	@$(bin)/python -m benchmarks.stage
 
 lint: setup      ## style and types
 	@$(bin)/ruff check .

@@ -1,0 +1,1 @@
+"""TAPO's update against TRL's own path: equality first, then time, memory, tokens and FLOPs."""
