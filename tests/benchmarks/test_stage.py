@@ -77,6 +77,7 @@ def triplet(name):
     )
 
 
+@pytest.mark.slow
 def test_the_stages_updates_are_equal_and_counted_right(root):
     toy = read_stage(root)
     groups = toy.sampler.sample(range(4))

@@ -93,19 +93,11 @@ def unbroken(train, tmp_path_factory):
     return get
 
 
-@pytest.mark.parametrize(
-    ("size", "steps"),
-    [
-        (1, (1, 3)),
-        pytest.param(1, range(1, 9), marks=pytest.mark.slow),
-        pytest.param(2, range(1, 9), marks=pytest.mark.slow),
-    ],
-)
-def test_a_run_killed_time_and_again_ends_as_an_unbroken_one(
-    train, unbroken, tmp_path, size, steps
-):
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_run_killed_time_and_again_ends_as_an_unbroken_one(train, unbroken, tmp_path, size):
     # Of four anchors, each step takes three prompts or more: an epoch ends in most steps.
-    for step in steps:
+    for step in range(1, 9):
         done = (step - 1) // 3 * 3  # the newest checkpoint: they lag up to three steps behind
         # Odd steps: dies in the second round of sampling if there is one, with a pool half full.
         images = 4 * PROMPT_IMAGES // size if step % 2 else 1000
@@ -139,7 +131,7 @@ def alone(train, tmp_path_factory):
     return train(tmp_path_factory.mktemp("alone"), steps=2, prompts_per_step=3, micro_batch=4)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_two_processes_train_as_one(train, alone, tmp_path, strategy):
     changes = {"steps": 2, "prompts_per_step": 3, "micro_batch": 4}
     two = train(tmp_path, size=2, strategy=strategy, **changes)
