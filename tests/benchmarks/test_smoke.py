@@ -34,6 +34,7 @@ def accounts(measured, place):
     return {account.side.name: account for account in measured[1][place].accounts}
 
 
+@pytest.mark.slow
 def test_all_sides_compute_one_update(measured):
     for result in measured[1]:
         assert result.is_exact, [
@@ -42,6 +43,7 @@ def test_all_sides_compute_one_update(measured):
         ]
 
 
+@pytest.mark.slow
 def test_sides_see_the_tokens_and_images_of_their_formulas(measured):
     for result in measured[1]:
         for account in result.accounts:
@@ -50,6 +52,7 @@ def test_sides_see_the_tokens_and_images_of_their_formulas(measured):
             assert counts.patches == sum(height * width for height, width in work.grids)
 
 
+@pytest.mark.slow
 def test_token_and_image_counts_by_hand(measured):
     # 12 text tokens; 8 x 8 patches are 16 image tokens, 6 x 8 are 12: P 28 and 24. Four
     # completions of 9, 9, 11 and 11 tokens, padded to 11 by TRL.
@@ -68,6 +71,7 @@ def test_token_and_image_counts_by_hand(measured):
     }
 
 
+@pytest.mark.slow
 def test_less_is_kept_for_the_backward(measured):
     sides = accounts(measured, 0)
     assert sides[OURS].saved_bytes < sides[B1].saved_bytes < sides[B0].saved_bytes
@@ -111,6 +115,7 @@ def test_a_side_that_sees_other_tokens_than_its_formula_is_refused(tiny):
         examine(model, replay, [wrong], part.score_anchor(B0))
 
 
+@pytest.mark.slow
 def test_counted_flops_are_near_the_formula(measured):
     model, results = measured
     for result in results:
@@ -143,6 +148,7 @@ def test_flops_of_3b_by_hand():
     assert forward_flops(model, shared) == pytest.approx(33.14e12, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_noise_takes_ratios_out_of_the_clip(measured):
     inside = [
         ((result.replay.old_noise > -0.247) & (result.replay.old_noise < 0.223)).float().mean()
@@ -151,6 +157,7 @@ def test_the_noise_takes_ratios_out_of_the_clip(measured):
     assert all(0.5 < share < 0.95 for share in inside)  # log 1.28 = 0.247, log 0.8 = -0.223
 
 
+@pytest.mark.slow
 def test_unequal_sides_get_no_ratio(measured):
     model, results = measured
     base, ours = results[1].accounts

@@ -164,6 +164,7 @@ def test_a_sharded_run_killed_goes_on_to_the_same_weights(train, tmp_path):
     assert all(value.equal(weights[name]) for name, value in whole[2].items())
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_in_one_process_is_skipped_in_all(train, tmp_path, talking_model):
     metrics, _, weights = train(tmp_path, size=2, steps=1, broken=1)
     assert metrics["train/skipped_updates"] == 1
