@@ -1,0 +1,193 @@
+"""The published datasets in their official layout, from their own sites or from archives at hand.
+
+    <raw>/.archives/<dataset>/<file>        what was downloaded
+    <raw>/<dataset>/...                     the layout that the readers know
+    <raw>/<dataset>/.complete.json          the hashes of the files it was made of
+
+The folder of a dataset is made beside its place and renamed, so that it is whole or absent.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from finer1.downloads.extraction import extract
+from finer1.downloads.fetching import (
+    Patience,
+    RemoteFile,
+    difference,
+    fetch_file,
+    sole_writer,
+)
+from finer1.downloads.sources import SOURCES, Source
+from finer1.files import sha256_file, write_json
+
+MARKER = ".complete.json"
+_ARCHIVES = ".archives"
+_ENDINGS = (".tar", ".tar.gz", ".tgz", ".zip")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A dataset that is to be made, and from what."""
+
+    dataset: str
+    source: Source
+    raw: Path
+    given: Path | None
+    allow_unlisted: bool
+
+
+def obtain(
+    dataset: str,
+    raw: Path,
+    given: Path | None = None,
+    patience: Patience | None = None,
+    allow_unlisted: bool = False,
+    sources: Mapping[str, Source] = SOURCES,
+) -> Path:
+    """The folder `raw`/<dataset> in the official layout; made unless it is there already.
+
+    given: a folder with the official archives, or one archive with the others beside it; without,
+    they are downloaded, and a broken download goes on where it stopped. allow_unlisted: take given
+    files with other hashes than listed; `notes` tells of them. The terms are printed once.
+    Raises ValueError, with a line per file, for what is missing or not as listed, and with what to
+    do where the source is gone; OSError when the network or the disk fails.
+    """
+    if dataset not in sources:
+        raise ValueError(f"{dataset} is none of the published datasets: {', '.join(sources)}")
+    order = _Order(dataset, sources[dataset], raw, given, allow_unlisted)
+    folder = raw / dataset
+    raw.mkdir(parents=True, exist_ok=True)
+    building = raw / f".{dataset}.part"
+    with sole_writer(raw / f".{dataset}.lock"):
+        shutil.rmtree(building, ignore_errors=True)  # of a process that was killed
+        if _is_complete(order, folder):
+            return folder
+        if given is None and order.source.gone is not None:
+            names = ", ".join(file.name for file in order.source.files)
+            raise ValueError(f"dataset {dataset}: {order.source.gone.format(names=names)}")
+        print(f"Terms of {order.source.terms}.", file=sys.stderr, flush=True)
+        paths = _downloaded(order, patience) if given is None else _checked(order, given)
+        try:
+            _assemble(order, paths, building).replace(folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    return folder
+
+
+def notes(folder: Path) -> tuple[str, ...]:
+    """A sentence per file of a dataset's folder whose hash is not the listed one."""
+    return tuple(json.loads((folder / MARKER).read_text(encoding="utf-8"))["notes"])
+
+
+def _is_complete(order: _Order, folder: Path) -> bool:
+    """True when the folder was made of the listed files; False when there is none.
+
+    Raises ValueError for a folder that was made otherwise.
+    """
+    if not folder.exists():
+        return False
+    marker = folder / MARKER
+    if not marker.is_file():
+        raise ValueError(
+            f"{folder} is there, but was not made here: it has no {MARKER}; move it away, or read "
+            f"it with download.{order.dataset}.source: folder and --root {folder}"
+        )
+    made = json.loads(marker.read_text(encoding="utf-8"))
+    unlisted = [file.name for file in order.source.files if not _is_made_of(file, made["files"])]
+    if unlisted and not order.allow_unlisted:
+        raise ValueError(
+            f"{folder} was made of other files than the listed {', '.join(unlisted)}; remove the "
+            f"folder, or set download.{order.dataset}.subset to true if they are meant"
+        )
+    return True
+
+
+def _is_made_of(file: RemoteFile, made: Mapping[str, Mapping[str, str]]) -> bool:
+    found = made.get(file.name, {})
+    listed = {"sha256": file.sha256, "md5": file.md5}
+    return bool(found) and all(
+        digest in (None, found[algorithm]) for algorithm, digest in listed.items()
+    )
+
+
+def _downloaded(order: _Order, patience: Patience | None) -> dict[RemoteFile, Path]:
+    folder = order.raw / _ARCHIVES / order.dataset
+    return {file: fetch_file(file, folder, patience) for file in order.source.files}
+
+
+def _checked(order: _Order, given: Path) -> dict[RemoteFile, Path]:
+    """The given files; raises ValueError with a line per file that is missing or another one."""
+    if not given.exists():
+        raise ValueError(
+            f"{given} is not there; name the folder of the archives of {order.dataset}"
+        )
+    paths = {file: _place(order, given, file) for file in order.source.files}
+    wrong = []
+    for file, path in paths.items():
+        if not path.is_file():
+            size = "" if file.size is None else f" ({file.size} bytes)"
+            wrong.append(f"{path} is missing{size}; it was published at {file.urls[0]}")
+        elif not order.allow_unlisted and (found := difference(path, file)):
+            wrong.append(
+                f"{path} {found}, which is listed; get the official file, or set "
+                f"download.{order.dataset}.subset to true if this one is meant"
+            )
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return paths
+
+
+def _place(order: _Order, given: Path, file: RemoteFile) -> Path:
+    """Where a file is given; an archive that is the only one may have another name."""
+    if given.is_dir():
+        return given / file.name
+    archives = [other for other in order.source.files if _is_packed(other)]
+    return given if archives == [file] else given.parent / file.name
+
+
+def _assemble(order: _Order, paths: Mapping[RemoteFile, Path], building: Path) -> Path:
+    """A new folder below `building` with all files unpacked or copied, and the marker."""
+    whole = building / "whole"
+    whole.mkdir(parents=True)
+    made, found = {}, []
+    for number, (file, path) in enumerate(paths.items()):
+        if _is_packed(file):
+            print(f"{path}: unpacking", file=sys.stderr, flush=True)
+            unpacked = building / str(number)
+            extract(path, unpacked)
+            _move_entries(unpacked, whole, path)
+        else:
+            shutil.copyfile(path, whole / file.name)
+        made[file.name] = {"sha256": sha256_file(path), "md5": _md5(path)}
+        if not _is_made_of(file, made):
+            found.append(f"{order.dataset}: {path.name} {difference(path, file)}")
+    absent = [name for name in order.source.holds if not (whole / name).exists()]
+    if absent:
+        raise ValueError(f"dataset {order.dataset}: its files hold no {', no '.join(absent)}")
+    write_json(whole / MARKER, {"files": made, "notes": found})
+    # One call for tens of thousands of files: after a loss of power, no empty ones under the name.
+    os.sync()
+    return whole
+
+
+def _move_entries(unpacked: Path, whole: Path, archive: Path) -> None:
+    for entry in sorted(unpacked.iterdir()):
+        if (whole / entry.name).exists():
+            raise ValueError(f"{archive} holds {entry.name}, which another archive holds too")
+        entry.replace(whole / entry.name)
+
+
+def _is_packed(file: RemoteFile) -> bool:
+    return file.name.endswith(_ENDINGS)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
