@@ -1,0 +1,1 @@
+"""What is published about the six datasets and the method: lists, tables, hashes; facts only."""
