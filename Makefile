@@ -4,10 +4,10 @@ bin := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup run smoke bench test lint clean
+.PHONY: help setup run smoke bench bench-data test lint clean
 
 help:            ## this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
 
 setup:           ## make .venv from requirements.lock (instant when nothing changed)
 	@setup/install.sh
@@ -22,6 +22,9 @@ bench: setup     ## TAPO's update against TRL's own path: equality, time, memory
 	@$(bin)/python -m benchmarks.update
 	@echo
 	@$(bin)/python -m benchmarks.stage
+
+bench-data: setup ## looking at all photographs of DIR (several: DIR='a b'): speed and memory; minutes
+	@$(bin)/python -m benchmarks.data $(DIR)
 
 lint: setup      ## style and types
 	@$(bin)/ruff check .

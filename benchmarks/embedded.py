@@ -103,11 +103,10 @@ def read_stage(root: Path) -> Embedded:
     paths = params.paths
     model, processor = load_policy(root / paths.sft, "cpu", params.tapo.train_vision)
     splits = read_jsonl(root / paths.splits, SplitRecord)
-    members = {row.image.id: row.image.member for row in splits}
     archive = ImageArchive(root / paths.images)
     stream = PromptStream(
         triplets=read_jsonl(root / paths.triplets, Triplet),
-        read_image=lambda name: archive.read(members[name]),
+        read_image=archive.read,
         labels=labels_by_category(splits),
         settings=params.tapo,
         patch=processor.image_processor.patch_size,

@@ -13,10 +13,18 @@ class Paths(Section):
 
     base: Path
     """The base model: a Hugging Face folder (config, safetensors, tokenizer, processor)."""
+    raw: Path
+    """Folder of downloads and of what they were extracted to; not tracked."""
+    own: Path
+    """Folder of datasets that `finer1 data add` made."""
+    released: Path
+    """Folder of the released question files and rationales; `finer1 data released` fills it."""
     images: Path
-    """All images of the run, one uncompressed zip archive."""
+    """Folder with an uncompressed zip archive of images per dataset."""
     index: Path
     """ImageRecord rows."""
+    audit: Path
+    """What was found on looking at the images, JSON."""
     splits: Path
     """SplitRecord rows."""
     concepts: Path
@@ -64,24 +72,48 @@ class WorldParams(Section):
     """Strength of pose, light, clutter, occlusion and noise; pre-training used 0.5."""
 
 
-class FolderParams(Section):
-    """Own images in class folders (dataset `folder` only)."""
+class OfficialParams(Section):
+    """Where one of the six published datasets is read from."""
 
-    test_every: Annotated[int, Field(ge=2)]
-    """One image in this many of each sub-category is for the test."""
+    source: Annotated[str, Field(pattern=r"^(folder|official|hub:.+)$")]
+    """`folder`: the official layout below --root; `official`: downloaded from its own site;
+    `hub:<id>@<revision>`: a copy on the Hugging Face hub, at a commit (40 hex digits)."""
+    subset: bool
+    """Accept fewer images and classes than the official dataset has, `.mat` files that no list
+    names, and duplicates over parts; each is reported."""
 
 
 class DownloadParams(Section):
-    """Images from their source into one archive and an index."""
+    """Images from their sources into an archive per dataset and one index."""
 
-    dataset: str
-    """Reader: a module of finer1/datasets."""
+    datasets: Annotated[tuple[str, ...], Field(min_length=1)]
+    """world, any of the six published ones below, or one of your own (`finer1 data add`)."""
     content: str | None
-    """SHA-256 over the source folder, for datasets read from one; `finer1 run --root` sets it."""
-    subset: bool
-    """Accept fewer images and classes than the official dataset has, and report it."""
+    """SHA-256 over the folders that are read; `finer1 run` sets it."""
+    bad_images: Literal["refuse", "skip"]
+    """Stop at images that cannot be read, or leave them out and report them."""
     world: WorldParams
-    folder: FolderParams
+    aircraft: OfficialParams
+    bird: OfficialParams
+    car: OfficialParams
+    dog: OfficialParams
+    flower: OfficialParams
+    pet: OfficialParams
+
+    def official(self, dataset: str) -> OfficialParams | None:
+        """The settings of a published dataset; None for the world and for one's own."""
+        found = getattr(self, dataset, None)
+        return found if isinstance(found, OfficialParams) else None
+
+    def asks_the_hub(self) -> bool:
+        """True when a dataset of the run is copied from the Hugging Face hub."""
+        found = (self.official(dataset) for dataset in self.datasets)
+        return any(item is not None and item.source.startswith("hub:") for item in found)
+
+    def is_subset(self, dataset: str) -> bool:
+        """True when the dataset may lack a part of what is published."""
+        found = self.official(dataset)
+        return found is not None and found.subset
 
 
 class SplitParams(Section):
@@ -93,8 +125,13 @@ class SplitParams(Section):
     """Share of the sub-categories that are seen, floor(fraction x n) per category; 0.6."""
     sft_shots: Count
     """Training images per seen sub-category for stage 1 (k)."""
-    tapo_shots: Annotated[int, Field(ge=2)]
-    """Training images per seen sub-category for stage 2, disjoint from stage 1's."""
+    tapo_shots: Count
+    """Training images per seen sub-category for stage 2."""
+    overlap: bool
+    """A sub-category with fewer images than sft_shots + tapo_shots uses some for both stages;
+    without, it is refused."""
+    sft_images: Literal["drawn", "released"]
+    """Stage 1's images by seed, or those of the released rationales where a class has one."""
 
 
 class ConceptsParams(Section):
@@ -125,6 +162,8 @@ class ConceptsParams(Section):
 class CotParams(Section):
     """Teacher rationales with rejection sampling (Sec. 4.2, Table 5 of Fine-R1)."""
 
+    source: Literal["teacher", "released"]
+    """Rationales from the engine, or those of the Fine-R1 release (paths.released)."""
     engine: str
     """Engine that writes rationales."""
     temperature: NonNegative
@@ -154,9 +193,13 @@ class TripletsParams(Section):
     """Positive and nearest-negative images (Sec. 4.3 of Fine-R1)."""
 
     encoder: str
-    """`base_model`: mean image tokens of the base's vision tower; `open_clip:<model>[/<tag>]`."""
-    negative: Literal["nearest", "random"]
-    """Negative sub-category: most similar class mean, or drawn by seed."""
+    """`base_model`: mean image tokens of the base's vision tower; `colour_texture`: a baseline
+    without weights; `open_clip:<model>:<pretrained>`; `open_clip:<local checkpoint>`."""
+    negative: Literal["nearest", "random", "siblings"]
+    """Negative sub-category: by similarity of class means, drawn by seed, or by similarity among
+    those of the same group."""
+    rank: Count
+    """The k-th nearest; 1 is the nearest."""
 
 
 class QuestionsParams(Section):
@@ -166,7 +209,13 @@ class QuestionsParams(Section):
     """Images to ask about."""
     images_per_class: Count
     """Images asked about per sub-category, at most."""
-    options: Literal["siblings", "random"]
-    """Source of the other options of closed questions."""
+    source: Literal["built", "released"]
+    """Questions built here, or those of the Fine-R1 release (paths.released)."""
+    order: Literal["shuffled", "stored"]
+    """Order of the options: by seed, or, of released ones, as stored (the truth is first)."""
+    options: Literal["siblings", "random", "foci"]
+    """Source of the other options of built closed questions; foci: the most likely by CLIP."""
+    encoder: str
+    """The text and image encoder of `foci`, as in triplets.encoder."""
     num_options: Annotated[int, Field(ge=2)]
     """Options of a closed question, the truth included; 4."""

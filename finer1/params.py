@@ -84,7 +84,16 @@ class Params(Section):
     report: ReportParams
     runtime: RuntimeParams
     experiments: dict[str, Experiment]
-    """Name -> dotted key -> value: differences from the values above; or a group of such names."""
+    """Name -> dotted key -> value: differences from the values above, after those of the experiment
+    named by `like`; or a group of such names."""
+
+    def caveats(self) -> tuple[str, ...]:
+        """What the report must say about the datasets of the run."""
+        return tuple(
+            caveat
+            for dataset in self.download.datasets
+            for caveat in self.report.caveats.get(dataset, ())
+        )
 
 
 def load_params(path: Path) -> Params:

@@ -32,26 +32,29 @@ class ImageRecord:
     """One image as its dataset's reader found it."""
 
     id: str
-    """Unique over all datasets: `<dataset>/<member>`."""
+    """Unique over all datasets: `<dataset>/<path inside the dataset's archive>`."""
     dataset: str
-    """Name of the reader: world, bird, ..."""
+    """Name of the reader (world, bird, ...), or of a dataset of one's own."""
     category: str
     """Word for the super-category, as questions use it: bird, car, dog."""
     label: str
     """Sub-category, as it is to be answered."""
     group: str | None
     """Genus, maker or family within the category; siblings share it. None where unknown."""
-    member: str
-    """Path inside the image archive, POSIX separators."""
     sha256: str
-    """SHA-256 of the image file's bytes."""
+    """SHA-256 of the bytes in the archive."""
+    phash: str
+    """64-bit perceptual hash, 16 hex digits; few differing bits mean a like picture."""
     official: Literal["train", "validation", "test"]
     """Side of the dataset's own split."""
 
 
 @row
 class SplitRecord:
-    """One image with the part it plays; an image has at most one part."""
+    """One image with a part it plays.
+
+    An image has at most one, save where `split.overlap` gives it to SFT and TAPO: two rows then.
+    """
 
     image: ImageRecord
     seen: bool
@@ -83,13 +86,16 @@ class Rationale:
     question: str
     analysis: str
     options: tuple[str, ...]
-    """At most four sub-categories, the label among them."""
+    """At most four sub-categories, the label among them; of a released one, as its prose has them,
+    which may name it otherwise or not at all."""
     comparison: str
     prediction: str
     attempts: int
     """Samples drawn until this one passed, 1 or more."""
     engine: str
     """Identity of the teacher."""
+    completion: str | None = None
+    """All of the target text, verbatim, where it was not built from the sections (released)."""
 
 
 @row
@@ -118,13 +124,18 @@ class Triplet:
     label: str
     category: str
     positives: tuple[str, ...]
-    """Ids of the other training images of the anchor's sub-category, at least one."""
+    """Ids of the other training images of the anchor's sub-category; the anchor's own where there
+    is no other: the positive is then a seeded augmentation of it."""
     negative_label: str
-    """Another seen sub-category of the same dataset: the nearest, or one drawn at random."""
+    """Another seen sub-category of the same dataset, chosen by `triplets.negative`."""
     negatives: tuple[str, ...]
     """Ids of its training images."""
     similarity: float
     """Cosine of the two class-mean embeddings."""
+    encoder: str
+    """Name of the encoder that the embeddings came from."""
+    encoder_sha256: str
+    """Its content."""
 
 
 @row
@@ -144,7 +155,7 @@ class Question:
     """Sub-categories in the order shown, the label among them; empty when open."""
     source: str
     """Where the other options come from: siblings of the label alone, siblings and random ones
-    (mixed), or random; `open` when there are none."""
+    (mixed), random, `foci:<encoder>@<hash>`, or the released file; `open` when there are none."""
 
 
 @row

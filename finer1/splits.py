@@ -5,57 +5,57 @@ image added to a class changes at most one of its shots.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from finer1.data_params import SplitParams
-from finer1.datasets.released import released_classes
 from finer1.draws import draw
 from finer1.records import ImageRecord, Part, SplitRecord
+from finer1.reference.classes import released_classes
 
 ClassKey = tuple[str, str, str]
 """Dataset, category, sub-category."""
 
 
-@dataclass(frozen=True)
-class Split:
-    """The outcome of split_images."""
-
-    rows: list[SplitRecord]
-    """In the order of the index; images without a part are left out."""
-    duplicates: list[str]
-    """A sentence per pair of rows with equal bytes but other parts or labels."""
-
-
 def split_images(
-    records: Sequence[ImageRecord], settings: SplitParams, seed: int, allow_duplicates: bool
-) -> Split:
-    """Give each image its part.
+    records: Sequence[ImageRecord],
+    settings: SplitParams,
+    seed: int,
+    preferred: Collection[str] = frozenset(),
+) -> list[SplitRecord]:
+    """A row per image and part, in the order of `records`; images without a part are left out.
 
     Per seen sub-category `sft_shots` and then `tapo_shots` official training images; validation
     is the official one or, in a dataset without, what is left of the training images of all
-    sub-categories; test is the official test. Raises ValueError naming every sub-category with
-    too few images, or the duplicates unless they are allowed.
+    sub-categories; test is the official test. A sub-category with too few images for both
+    stages gives, with `overlap`, some to both. preferred: ids of images that come first in the
+    order of their sub-category's shots; an official validation image among them may train SFT,
+    as 26 of the 59 flowers of the release do, and is then none for validation.
+    Raises ValueError naming every sub-category with too few images.
     """
     by_class: dict[ClassKey, list[ImageRecord]] = defaultdict(list)
     for record in records:
         by_class[_class_key(record)].append(record)
     seen = choose_seen(by_class, settings, seed)
-    _check_enough(by_class, seen, settings)
+    shots = {
+        key: _shots(members, preferred, settings.sft_shots, seed)
+        for key, members in by_class.items()
+    }
+    _check_enough(by_class, shots, seen, settings)
     validated = {record.dataset for record in records if record.official == "validation"}
-    parts: dict[str, Part] = {}
+    parts: dict[str, tuple[Part, ...]] = {}
     for key, members in by_class.items():
-        parts.update(_parts(members, key in seen, key[0] in validated, settings, seed))
-    rows = [
-        SplitRecord(image=record, seen=_class_key(record) in seen, part=parts[record.id])
+        parts |= {record.id: (record.official,) for record in members if record.official != "train"}
+        if key in seen:
+            parts |= _training_parts(shots[key], settings)
+        if key[0] not in validated:
+            left = [record.id for record in members if record.id not in parts]
+            parts |= dict.fromkeys(left, ("validation",))
+    return [
+        SplitRecord(image=record, seen=_class_key(record) in seen, part=part)
         for record in records
-        if record.id in parts
+        for part in parts.get(record.id, ())
     ]
-    duplicates = find_duplicates(rows)
-    if duplicates and not allow_duplicates:
-        raise ValueError("\n".join(duplicates))
-    return Split(rows, duplicates)
 
 
 def choose_seen(classes: Iterable[ClassKey], settings: SplitParams, seed: int) -> set[ClassKey]:
@@ -92,21 +92,6 @@ def labels_by_category(rows: Iterable[SplitRecord]) -> dict[str, tuple[str, ...]
     return {category: tuple(sorted(labels[category])) for category in sorted(labels)}
 
 
-def find_duplicates(rows: Iterable[SplitRecord]) -> list[str]:
-    """A sentence for each row whose bytes an earlier row has in another part or class."""
-    first: dict[str, SplitRecord] = {}
-    found = []
-    for row in rows:
-        other = first.setdefault(row.image.sha256, row)
-        if (row.part, _class_key(row.image)) != (other.part, _class_key(other.image)):
-            found.append(
-                f"{row.image.id} ({row.part}, {row.image.label}) is the same file as "
-                f"{other.image.id} ({other.part}, {other.image.label}); remove one of them, or "
-                "set download.subset to true to only have them counted"
-            )
-    return found
-
-
 def _released(dataset: str, members: list[ClassKey]) -> set[ClassKey]:
     is_seen = released_classes(dataset)
     if not is_seen:
@@ -122,39 +107,54 @@ def _released(dataset: str, members: list[ClassKey]) -> set[ClassKey]:
     return {key for key in members if is_seen[key[2]]}
 
 
+def _shots(
+    members: Sequence[ImageRecord], preferred: Collection[str], sft_shots: int, seed: int
+) -> list[ImageRecord]:
+    """The images of one sub-category that may train, in the order in which they are taken."""
+    ranked = sorted(members, key=lambda record: draw(seed, "shot", record.id))
+    first = [item for item in ranked if item.id in preferred and item.official != "test"]
+    first = first[:sft_shots]
+    return first + [item for item in ranked if item.official == "train" and item not in first]
+
+
 def _check_enough(
-    by_class: dict[ClassKey, list[ImageRecord]], seen: set[ClassKey], settings: SplitParams
+    by_class: Mapping[ClassKey, Sequence[ImageRecord]],
+    shots: Mapping[ClassKey, Sequence[ImageRecord]],
+    seen: Collection[ClassKey],
+    settings: SplitParams,
 ) -> None:
     needed = settings.sft_shots + settings.tapo_shots
     lacking = []
     for key, members in by_class.items():
-        has = sum(record.official == "train" for record in members)
-        if key in seen and has < needed:
+        name, has = f"{key[2]} ({key[1]}, {key[0]})", len(shots[key])
+        if key in seen and not has:
+            lacking.append(f"{name} has no training image; add one")
+        elif key in seen and has < needed and not settings.overlap:
             lacking.append(
-                f"{key[2]} ({key[1]}, {key[0]}) has {has} training images and needs {needed} "
-                f"(split.sft_shots {settings.sft_shots} + split.tapo_shots "
-                f"{settings.tapo_shots}); add images or lower the shots"
+                f"{name} has {has} training images and needs {needed} (split.sft_shots "
+                f"{settings.sft_shots} + split.tapo_shots {settings.tapo_shots}); add images, "
+                "lower the shots, or set split.overlap to true to use some for both stages"
             )
         if not any(record.official == "test" for record in members):
-            lacking.append(f"{key[2]} ({key[1]}, {key[0]}) has no test image; add one")
+            lacking.append(f"{name} has no test image; add one")
     if lacking:
         raise ValueError("\n".join(lacking))
 
 
-def _parts(
-    members: list[ImageRecord], seen: bool, has_validation: bool, settings: SplitParams, seed: int
-) -> dict[str, Part]:
-    """Image id -> part, for the images of one sub-category that have one."""
-    train = [record for record in members if record.official == "train"]
-    train.sort(key=lambda record: draw(seed, "shot", record.id))
-    sft, tapo = (settings.sft_shots, settings.tapo_shots) if seen else (0, 0)
-    parts: dict[str, Part] = {record.id: "sft" for record in train[:sft]}
-    parts |= {record.id: "tapo" for record in train[sft : sft + tapo]}
-    if not has_validation:
-        parts |= {record.id: "validation" for record in train[sft + tapo :]}
-    for record in members:
-        if record.official != "train":
-            parts[record.id] = record.official
+def _training_parts(
+    shots: Sequence[ImageRecord], settings: SplitParams
+) -> dict[str, tuple[Part, ...]]:
+    """Image id -> parts, for the images of one seen sub-category that train.
+
+    Where they are too few for both stages, SFT takes the first ones and TAPO the last ones: so
+    the fewest are shared.
+    """
+    start = min(settings.sft_shots, max(len(shots) - settings.tapo_shots, 0))
+    parts: dict[str, tuple[Part, ...]] = {
+        record.id: ("sft",) for record in shots[: settings.sft_shots]
+    }
+    for record in shots[start : start + settings.tapo_shots]:
+        parts[record.id] = (*parts.get(record.id, ()), "tapo")
     return parts
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows import data
 from tasks.exit_codes import BAD_INPUT, MACHINE
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     help="Turn a multimodal language model into a fine-grained recognition expert.\n\n"
     "Exit codes: 0 done, 1 failed, 2 bad input, 3 the machine (disk, memory, service).",
 )
+app.add_typer(data.app, name="data")
 
 
 @app.command()

@@ -4,9 +4,9 @@
     python -m flows.deps --write    write it to dvc.yaml
 
 It is the closure of imports of `tasks/<stage>.py`, less the plumbing, plus what is looked up by
-name: the reader of `download.dataset` with what any reader imports, every engine that the stage
-may load (a teacher's, or the one that runs the project's own models), and data files beside the
-code. A stage that lacks one of them would give stale results.
+name: the readers of datasets, every engine that the stage may load (a teacher's, or the one that
+runs the project's own models), and data files beside the code. A stage that lacks one of them would
+give stale results.
 """
 
 import ast
@@ -42,9 +42,9 @@ PLUMBING = frozenset(
 runs nothing again by itself, since it would run everything; where results change, `dvc repro -f`.
 """
 
-_READ_DATASET = "finer1.datasets.interface.read_dataset"
+_FIND_READER = "finer1.datasets.interface.find_reader"
+_REFERENCE = Path("finer1/reference")
 _LOAD_ENGINE = "finer1.engines.interface.load_engine"
-_READER = "finer1/datasets/${download.dataset}.py"
 
 
 def code_deps(stage: str, root: Path) -> list[str]:
@@ -55,10 +55,8 @@ def code_deps(stage: str, root: Path) -> list[str]:
     deps: set[str] = set()
     if _LOAD_ENGINE in called:
         closure |= import_closure(_engines(stage, root), root)
-    if _READ_DATASET in called:
-        readers = _defining("read", Path("finer1/datasets"), root)
-        closure |= import_closure(readers, root) - readers
-        deps.add(_READER)
+    if _FIND_READER in called:
+        closure |= import_closure(_defining("read", Path("finer1/datasets"), root), root)
     own = {path for path in closure - PLUMBING if not _is_empty(root / path)}
     deps |= {path.as_posix() for path in own}
     deps |= {file.as_posix() for path in own for file in _data_files(path, root)}
@@ -130,13 +128,14 @@ def _defining(function: str, folder: Path, root: Path) -> set[Path]:
 
 
 def _data_files(path: Path, root: Path) -> set[Path]:
-    """Files beside a module that it names in a string."""
+    """Files beside a module, or in finer1/reference, that it names in a string."""
     strings = {
         node.value
         for node in ast.walk(ast.parse((root / path).read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     beside = [item for item in (root / path).parent.iterdir() if item.suffix not in ("", ".py")]
+    beside += (root / _REFERENCE).rglob("*.*")
     return {item.relative_to(root) for item in beside if item.name in strings}
 
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from finer1.evaluation.experiments import ExperimentRun, compare, summarise
@@ -46,8 +46,7 @@ def run_experiments(
     """
     data_root = data_root.resolve() if data_root else None
     values = load_values(root / "params.yaml")
-    data = cache(partial(data_differences, data_root))  # Hashes the folder once.
-    plan = plan_experiments(values, names, seeds, data)
+    plan = plan_experiments(values, names, seeds, partial(_data, data_root, root))
     params = check_params(values, "params.yaml")
     _check_git(root)
     with hold(root):
@@ -69,6 +68,10 @@ def run_experiments(
         finally:
             tracker.finish({}, "FINISHED" if status == "FINISHED" else "FAILED")
     return code
+
+
+def _data(data_root: Path | None, home: Path, params: Params) -> dict[str, object]:
+    return data_differences(data_root, params, home)
 
 
 def list_experiments(root: Path) -> None:
@@ -134,6 +137,7 @@ def _run_trial(trial: Trial, root: Path, environ: Mapping[str, str]) -> int:
 def _environment(root: Path, data_root: Path | None, parent: str) -> dict[str, str]:
     """Absolute places, since a run works in another folder."""
     environ = {
+        "FINER1_HOME": str(root.absolute()),
         "FINER1_STORE": str(root / "models/.generations"),
         "MLFLOW_TRACKING_URI": tracking_uri(root),
         **stage_environment(),

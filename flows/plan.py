@@ -8,7 +8,7 @@ from typing import Any
 from rapidfuzz import process as fuzzy
 
 from finer1.evaluation.verdicts import MODELS
-from finer1.params import ExperimentGroup, check_params, with_differences
+from finer1.params import ExperimentGroup, Params, check_params, with_differences
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ def plan_experiments(
     values: MutableMapping[str, Any],
     names: Sequence[str],
     seeds: Sequence[int] | None,
-    data: Callable[[str], Mapping[str, object]],
+    data: Callable[[Params], Mapping[str, object]],
 ) -> Plan:
     """The runs behind `names`, entries of `experiments` that may be groups.
 
     values: content of params.yaml. seeds: instead of the groups' own and of the seed in
-    params.yaml. data: the differences that a run on a dataset needs, by the dataset's name.
+    params.yaml. data: the differences that the datasets of a run with these parameters need.
     Raises ValueError for an unknown name or a difference that is not allowed.
     """
     params = check_params(values, "params.yaml")
@@ -71,10 +71,32 @@ def plan_experiments(
             raise ValueError(f"params.yaml: a pair names {title}, which is no row of its group")
     trials = []
     for experiment, seed in asked:
-        differences = {**_differences(params.experiments, experiment), "seed": seed}
+        differences = {**experiment_differences(params.experiments, experiment), "seed": seed}
         own = check_params(with_differences(values, differences), f"experiment {experiment}")
-        trials.append(Trial(experiment, seed, {**data(own.download.dataset), **differences}))
+        trials.append(Trial(experiment, seed, {**data(own), **differences}))
     return Plan(tuple(trials), rows, tuple(pairs))
+
+
+def experiment_differences(
+    experiments: Mapping[str, ExperimentGroup | dict[str, object]], name: str
+) -> dict[str, object]:
+    """Dotted key -> value, with those of the experiment that it is `like`.
+
+    Raises ValueError for an unknown name, a group, or experiments that are like each other.
+    """
+    merged: dict[str, object] = {}
+    passed = [name]
+    while True:
+        entry = _entry(experiments, passed[-1])
+        if isinstance(entry, ExperimentGroup):
+            raise ValueError(f"{passed[-1]} is a group; name a single experiment")
+        merged = {**entry, **merged}
+        like = merged.pop("like", None)
+        if like is None:
+            return merged
+        if like in passed:
+            raise ValueError(f"experiments: {name} is like itself ({', '.join(passed)})")
+        passed.append(str(like))
 
 
 def _entry(
@@ -85,15 +107,6 @@ def _entry(
     nearest = fuzzy.extractOne(name, list(experiments))
     hint = f"the nearest one is {nearest[0]}" if nearest else "params.yaml has none"
     raise ValueError(f"there is no experiment {name}; {hint}")
-
-
-def _differences(
-    experiments: Mapping[str, ExperimentGroup | dict[str, object]], name: str
-) -> dict[str, object]:
-    entry = _entry(experiments, name)
-    if isinstance(entry, ExperimentGroup):
-        raise ValueError(f"{name} is a group; a row of a group names a single experiment")
-    return entry
 
 
 def _split(row: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from flows.dag import (
     with_followers,
 )
 from flows.processes import as_typed, stage_environment, stream
-from flows.values import configure
+from flows.values import configure, parse_assignments, set_values
 from flows.workspace import exit_file, hold, keep_lock_copy, repair
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
 from tasks.tracking import Tracker, start_pipeline_run
@@ -63,8 +63,10 @@ def run(request: Request, root: Path) -> int:
         stages = load_stages(root)
         wanted = _wanted(stages, request)
         data_root = request.data_root.resolve() if request.data_root else None
-        hashed = None if request.is_held else data_root
-        params = configure(root / "params.yaml", request.assignments, hashed)
+        if request.is_held:
+            params = set_values(root / "params.yaml", parse_assignments(request.assignments))
+        else:
+            params = configure(root / "params.yaml", request.assignments, data_root)
         changed = changed_stages(root) & wanted
         expected = with_followers(stages, changed) & wanted
         if not expected:

@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from finer1.params import ExperimentGroup, check_params, load_values, with_differences
+from finer1.params import check_params, load_values, with_differences
+from flows.plan import experiment_differences
 from flows.processes import stage_environment, stream
 from flows.values import set_values
 from tasks.exit_codes import BAD_INPUT
@@ -48,12 +49,10 @@ def main(arguments: list[str]) -> int:
 def prepare(root: Path, copy: Path, name: str) -> Path:
     """Copy what the stages need, with the experiment's values; returns the metrics' folder.
 
-    Raises ValueError when there is no such experiment.
+    Raises ValueError when there is no such single experiment.
     """
     values = load_values(root / "params.yaml")
-    differences = check_params(values, "params.yaml").experiments.get(name)
-    if differences is None or isinstance(differences, ExperimentGroup):
-        raise ValueError(f"params.yaml: experiments has no single experiment {name}")
+    differences = experiment_differences(check_params(values, "params.yaml").experiments, name)
     params = check_params(with_differences(values, differences), f"experiment {name}")
     for item in (*_CODE, params.paths.base, params.paths.decisions):
         source, target = root / item, copy / item

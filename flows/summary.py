@@ -7,9 +7,6 @@ from finer1.params import load_params
 from finer1.report.table import result_table
 from flows.processes import as_typed
 
-_OWN_IMAGES = "-S download.dataset=folder -S concepts.engine=template -S cot.engine=template"
-"""The oracle knows the drawn world only; the template knows nothing and works on any images."""
-
 
 def print_summary(root: Path) -> None:
     """Print accuracies with intervals, the report's path and the next commands."""
@@ -21,12 +18,12 @@ def print_summary(root: Path) -> None:
     print()
     print(result_table(json.loads(metrics.read_text(encoding="utf-8"))))
     print()
-    for caveat in params.report.caveats.get(params.download.dataset, ()):
+    for caveat in params.caveats():
         print(f"  * {caveat}")
     print(f"""
 report    {root / params.paths.report}
 MLflow    {as_typed("mlflow ui --backend-store-uri sqlite:///mlflow.db", root)}
 Prefect   {as_typed("python -m flows.pipeline", root)}
   to watch it: {as_typed("prefect server start", root)}
-now your images, FOLDER with category.txt and one sub-folder per sub-category:
-  {as_typed(f"finer1 run --root FOLDER {_OWN_IMAGES}", root)}""")
+now your images, FOLDER with one sub-folder per sub-category, WORD for what all of them show:
+  {as_typed("finer1 data add FOLDER --category WORD", root)}""")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML, RoundTripRepresenter, YAMLError
 
-from finer1.datasets.interface import folder_layout
-from finer1.files import sha256_folder, write_atomic
+from finer1.datasets.catalogue import content_hash, places
+from finer1.files import write_atomic
 from finer1.params import Params, check_params, load_params, load_values, with_differences
 
 
@@ -29,15 +29,17 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, object]:
 
 
 def configure(path: Path, texts: Sequence[str], data_root: Path | None) -> Params:
-    """Write assignments, and the content of the data folder, into params.yaml; returns it all.
+    """Write assignments, and the content of the data's folders, into params.yaml; returns it all.
+
+    data_root: folder of datasets in their official layout, or None.
 
     Raises ValueError, and writes nothing, as `parse_assignments`, `data_differences` and
     `set_values` do.
     """
     assigned = parse_assignments(texts)
     values = with_differences(load_values(path), assigned)
-    dataset = check_params(values, str(path)).download.dataset
-    return set_values(path, {**data_differences(data_root, dataset), **assigned})
+    params = check_params(values, str(path))
+    return set_values(path, {**data_differences(data_root, params, path.parent), **assigned})
 
 
 def set_values(path: Path, differences: Mapping[str, object]) -> Params:
@@ -65,15 +67,13 @@ def set_values(path: Path, differences: Mapping[str, object]) -> Params:
     return params
 
 
-def data_differences(data_root: Path | None, dataset: str) -> dict[str, object]:
-    """The setting that stands for a dataset folder: its content, never its place.
+def data_differences(data_root: Path | None, params: Params, home: Path) -> dict[str, object]:
+    """The setting that stands for the folders of the run's datasets: content, never place.
 
-    Empty without a folder, and for a dataset that is read from none.
-    Raises ValueError when it is no folder or empty.
+    home: the project's folder. Raises ValueError when a folder is not there or empty.
     """
-    if data_root is None or folder_layout(dataset) is None:
-        return {}
-    return {"download.content": sha256_folder(data_root)}
+    content = content_hash(params.download, places(data_root, params.paths, home))
+    return {} if content == params.download.content else {"download.content": content}
 
 
 class _NullsWritten(RoundTripRepresenter):

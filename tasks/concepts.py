@@ -66,7 +66,7 @@ def caption_requests(images: list[ImageRecord], archive: ImageArchive, seed: int
     """For each image a request per instruction: every image meets every instruction."""
     requests = []
     for image in images:
-        picture = archive.read(image.member)
+        picture = archive.read(image.id)
         for instruction in range(len(CAPTION_INSTRUCTIONS)):
             requests.append(
                 Request(

@@ -31,7 +31,7 @@ def predict(context: Context, model: str) -> dict[str, float]:
     requests = [
         Request(
             user=user_text(question),
-            images=(archive.read(images[question.image_id].member),),
+            images=(archive.read(question.image_id),),
             image_hashes=(images[question.image_id].sha256,),
             system=system,
             seed=derive_seed(context.params.seed, question.id) if settings.temperature > 0 else 0,

@@ -2,7 +2,7 @@
 
     python -m tasks.sft
 
-Reads paths.base, paths.reviewed, paths.index and paths.images; writes the folder paths.sft.
+Reads paths.base, paths.reviewed, paths.splits and paths.images; writes the folder paths.sft.
 """
 
 from finer1.images import ImageArchive
@@ -12,29 +12,31 @@ from finer1.prompts import (
     rationale_completion,
     sections_text,
 )
-from finer1.records import ImageRecord, Rationale, read_jsonl
+from finer1.records import Rationale, SplitRecord, read_jsonl
+from finer1.separation import check_rationales, unseen_named
 from tasks.stage import Context, main
 
 
 def train(context: Context) -> dict[str, float]:
-    """Train stage 1 on one example per rationale."""
+    """Train stage 1 on one example per rationale; the metrics also say what those name."""
     from finer1.sft import SftExample, train_sft
 
     params, paths = context.params, context.params.paths
     rationales = read_jsonl(paths.reviewed, Rationale)
     if not rationales:
         raise ValueError(f"{paths.reviewed} holds no rationale; look at {paths.cot_yield}")
-    images = {record.id: record for record in read_jsonl(paths.index, ImageRecord)}
+    splits = read_jsonl(paths.splits, SplitRecord)
+    counts = check_rationales(rationales, splits, str(paths.reviewed))
     archive = ImageArchive(paths.images)
     examples = [
         SftExample(
-            image=archive.read(images[rationale.image_id].member),
+            image=archive.read(rationale.image_id),
             question=rationale.question,
             completion=completion(rationale, params.sft.target),
         )
         for rationale in rationales
     ]
-    return train_sft(
+    metrics = train_sft(
         base=paths.base,
         examples=examples,
         settings=params.sft,
@@ -45,12 +47,23 @@ def train(context: Context) -> dict[str, float]:
         resume=context.resume,
         log=context.log,
     )
+    # Where the target is the answer alone, no option is learnt.
+    naming = unseen_named(rationales if params.sft.target == "rationale" else [], splits)
+    return {
+        **metrics,
+        **counts,
+        "sft/rationales_naming_unseen": naming.rationales,
+        "sft/unseen_named": len(naming.labels),
+        "sft/rationales_without_options": naming.without_options,
+    }
 
 
 def completion(rationale: Rationale, target: str) -> str:
     """The text to be learnt: rationale and answer, or the answer alone."""
     if target == "answer":
         return answer_completion(rationale.label)
+    if rationale.completion is not None:
+        return rationale.completion
     sections = sections_text(
         rationale.analysis, rationale.options, rationale.comparison, rationale.prediction
     )

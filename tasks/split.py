@@ -2,28 +2,103 @@
 
     python -m tasks.split
 
-Reads paths.index; writes paths.splits.
+Reads paths.index and, for `split.sft_images: released`, paths.released; writes paths.splits.
 """
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
-from finer1.records import ImageRecord, read_jsonl, write_jsonl
+from finer1.inspection.near_duplicates import NEAR_DISTANCE, near_pairs
+from finer1.records import ImageRecord, SplitRecord, read_jsonl, write_jsonl
+from finer1.reference.release import RATIONALES
+from finer1.released.files import check_released
+from finer1.released.rationales import released_images
+from finer1.separation import (
+    TRAINING,
+    Duplicate,
+    check_split,
+    find_duplicates,
+    seen_elsewhere,
+)
 from finer1.splits import split_images
 from tasks.stage import Context, main
 
+_PAIRS_SHOWN = 200
+
 
 def split(context: Context) -> dict[str, float]:
-    """Write the split; the metrics count classes and images."""
+    """Write the split; the metrics count classes, images, and what training and tests share."""
     params = context.params
     records = read_jsonl(params.paths.index, ImageRecord)
-    outcome = split_images(
-        records, params.split, params.seed, allow_duplicates=params.download.subset
-    )
-    for sentence in outcome.duplicates:
-        logging.getLogger(__name__).warning("%s", sentence)
-    rows = outcome.rows
+    preferred = _released_images(context, records)
+    rows = split_images(records, params.split, params.seed, preferred)
+    counts = check_split(rows, params.split.overlap)
+    duplicates = find_duplicates(rows)
+    _judge_duplicates(context, duplicates)
+    for key in seen_elsewhere(rows):
+        logging.getLogger(__name__).warning(
+            "%s (%s, %s) is unseen, but a seen sub-category of another dataset has its name",
+            *reversed(key),
+        )
     write_jsonl(params.paths.splits, rows)
+    _log_classes(context, rows)
+    released = [row.image for row in rows if row.part == "sft" and row.image.id in preferred]
+    return {
+        **_metrics(records, rows),
+        **counts,
+        "split/sft_released": len(released),
+        "split/sft_released_validation": sum(i.official == "validation" for i in released),
+        "split/duplicates": len(duplicates),
+        "split/duplicates_trained_and_evaluated": sum(pair.is_leak for pair in duplicates),
+        **_near_duplicates(context, rows),
+    }
+
+
+def _released_images(context: Context, records: Sequence[ImageRecord]) -> frozenset[str]:
+    """Ids of the images of the released rationales; none where they are not asked for."""
+    if context.params.split.sft_images == "drawn":
+        return frozenset()
+    check_released(context.home / context.params.paths.released, [RATIONALES])
+    released = released_images(context.home / context.params.paths.released, records)
+    if released.unjoined:
+        logging.getLogger(__name__).warning(
+            "split.sft_images: %d released rationales are about no training image at hand, the "
+            "first is %s",
+            len(released.unjoined),
+            released.unjoined[0],
+        )
+    if not released.image_ids:
+        raise ValueError(
+            "split.sft_images: no released rationale is about a training image of "
+            f"{', '.join(context.params.download.datasets)}; set it to drawn"
+        )
+    return released.image_ids
+
+
+def _judge_duplicates(context: Context, duplicates: Sequence[Duplicate]) -> None:
+    """Log those within datasets that are a part of the official one; raise for all others."""
+    download = context.params.download
+    refused = []
+    for pair in duplicates:
+        strict = sorted(name for name in pair.datasets if not download.is_subset(name))
+        settings = " and ".join(
+            f"download.{name}.subset" for name in strict if download.official(name)
+        )
+        if not strict:
+            logging.getLogger(__name__).warning("%s", pair)
+        elif all(download.official(name) for name in strict):
+            refused.append(
+                f"{pair}; remove one of them, or set {settings} to true to only have them counted"
+            )
+        else:
+            refused.append(f"{pair}; remove one of them")
+    if refused:
+        raise ValueError("\n".join(refused))
+
+
+def _log_classes(context: Context, rows: Sequence[SplitRecord]) -> None:
     classes = {(row.image.dataset, row.image.category, row.image.label): row.seen for row in rows}
     context.log_table(
         "split",
@@ -32,6 +107,10 @@ def split(context: Context) -> dict[str, float]:
             for key in sorted(classes)
         ],
     )
+
+
+def _metrics(records: Sequence[ImageRecord], rows: Sequence[SplitRecord]) -> dict[str, float]:
+    classes = {(row.image.dataset, row.image.category, row.image.label): row.seen for row in rows}
     images = Counter((row.part, row.seen) for row in rows)
     return {
         "split/classes_seen": sum(classes.values()),
@@ -43,8 +122,37 @@ def split(context: Context) -> dict[str, float]:
             for part in ("validation", "test")
             for seen in (True, False)
         },
-        "split/unused": len(records) - len(rows),
-        "split/duplicates": len(outcome.duplicates),
+        "split/unused": len(records) - len({row.image.id for row in rows}),
+    }
+
+
+def _near_duplicates(context: Context, rows: Sequence[SplitRecord]) -> dict[str, float]:
+    """Counts of look-alikes, one trained on and one evaluated, of other bytes; a table of them."""
+    # By id: an image with both training parts is one image. Trained ones first in every pair.
+    by_id = {row.image.id: row for row in rows}
+    sides = sorted(by_id.values(), key=lambda row: row.part not in TRAINING)
+    kinds = [int(row.part in TRAINING) for row in sides]
+    table: list[dict[str, Any]] = [
+        {
+            "trained on": sides[first].image.id,
+            "label": sides[first].image.label,
+            "evaluated": sides[second].image.id,
+            "its label": sides[second].image.label,
+            "part": sides[second].part,
+            "distance": distance,
+        }
+        for first, second, distance in near_pairs(
+            [row.image.phash for row in sides], NEAR_DISTANCE, kinds
+        )
+        if sides[first].image.sha256 != sides[second].image.sha256
+    ]
+    # A stable sort: pairs of one distance stay in the order of the index.
+    nearest = sorted(table, key=lambda item: item["distance"])
+    context.log_table("near_duplicates", nearest[:_PAIRS_SHOWN])
+    parts = Counter(item["part"] for item in table)
+    return {
+        "split/near_duplicate_distance": NEAR_DISTANCE,
+        **{f"split/near_duplicates_{part}": parts[part] for part in ("validation", "test")},
     }
 
 

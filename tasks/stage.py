@@ -6,11 +6,12 @@ Started several times by torchrun or accelerate (RANK, WORLD_SIZE), the process 
 tracks, logs and writes; the others run the same body. Only the stage `tapo` can share its work out
 like that; any other refuses.
 
-Environment, all optional: FINER1_DATA_ROOT (folder of the dataset), FINER1_STORE (generation
-store), FINER1_RESUME (scratch folders), FINER1_SERVER and FINER1_API_KEY (a teacher's
-OpenAI-compatible server), FINER1_VLLM_SERVER (a vLLM server of our own models, for
-runtime.engine: vllm_server), FINER1_EXIT_FILE (where the exit code is written, since DVC hides it),
-FINER1_LIVE (a reader of the output shows the latest line: print every one).
+Environment, all optional: FINER1_DATA_ROOT (folder of the datasets), FINER1_HOME (the
+project's folder, where the stage runs in a copy of it), FINER1_STORE (what is computed once),
+FINER1_RESUME (scratch folders), FINER1_SERVER and FINER1_API_KEY (a teacher's OpenAI-compatible
+server), FINER1_VLLM_SERVER (a vLLM server of our own models, for runtime.engine: vllm_server),
+FINER1_EXIT_FILE (where the exit code is written, since DVC hides it), FINER1_LIVE (a reader of the
+output shows the latest line: print every one).
 """
 
 import ctypes
@@ -67,9 +68,12 @@ class Context:
     resume: Path
     """Scratch folder of this stage and these inputs; survives a kill, goes with success."""
     store: Path
-    """Root of the generation store."""
+    """Root of what is computed once and kept: generations, embeddings, inspections of images."""
     data_root: Path | None
-    """Folder of the dataset, where the user named one."""
+    """Folder of the datasets, where the user named one."""
+    home: Path
+    """The project's folder, where paths.raw, paths.own and paths.released are; an experiment's
+    copy of the project has none of them."""
     server: str | None
     """Address of an OpenAI-compatible teacher."""
     api_key: str | None
@@ -142,7 +146,8 @@ def _check_processes(stage: str) -> None:
 def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     """Run `body` in a tracked run; write and return its metrics."""
     params = load_params(folder / "params.yaml")
-    _settle_libraries(params.runtime.threads)
+    is_online = stage == "download" and params.download.asks_the_hub()
+    _settle_libraries(params.runtime.threads, is_online)
     key = stage_key(stage, folder)
     resume_root = Path(os.environ.get("FINER1_RESUME", folder / "models/.resume"))
     resume = resume_root / f"{stage}-{key[:16]}"
@@ -187,6 +192,7 @@ def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTra
         resume=resume,
         store=Path(environ.get("FINER1_STORE", "models/.generations")),
         data_root=Path(root) if root else None,
+        home=Path(environ.get("FINER1_HOME", "")),
         server=environ.get("FINER1_SERVER"),
         api_key=environ.get("FINER1_API_KEY"),
         vllm_server=environ.get("FINER1_VLLM_SERVER"),
@@ -244,13 +250,14 @@ def _owned(resume: Path, stage: str) -> Iterator[IO[str]]:
         yield lock
 
 
-def _settle_libraries(threads: int) -> None:
-    """Fix what would otherwise vary with the machine or reach for the network.
+def _settle_libraries(threads: int, is_online: bool) -> None:
+    """Fix what would otherwise vary with the machine or, unless asked, reach for the network.
 
     Libraries read these while they are imported, so a task imports torch inside its body.
     """
     assert "torch" not in sys.modules
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if not is_online:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

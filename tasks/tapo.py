@@ -6,11 +6,13 @@ Reads paths.sft, paths.splits, paths.reviewed, paths.triplets and paths.images; 
 paths.tapo.
 """
 
+import logging
 from collections.abc import Sequence
 
 from finer1.images import ImageArchive
 from finer1.prompts import SYSTEM_PROMPTS
 from finer1.records import Rationale, SplitRecord, Triplet, read_jsonl
+from finer1.separation import check_triplets
 from finer1.splits import labels_by_category
 from tasks.stage import Context, main
 
@@ -24,22 +26,16 @@ def train(context: Context) -> dict[str, float]:
     splits = read_jsonl(paths.splits, SplitRecord)
     if params.tapo.require_rationales:
         check_rationales(splits, read_jsonl(paths.reviewed, Rationale))
-    members = {row.image.id: row.image.member for row in splits if row.part == "tapo" and row.seen}
     archive = ImageArchive(paths.images)
     triplets = read_jsonl(paths.triplets, Triplet)
     if not triplets:
         raise ValueError(f"{paths.triplets} holds no triplet; run the stage triplets again")
-    for triplet in triplets:
-        for name in (triplet.anchor, *triplet.positives, *triplet.negatives):
-            if name not in members:
-                raise ValueError(
-                    f"{paths.triplets}: {name} is no seen training image of part tapo in "
-                    f"{paths.splits}; run the stage triplets again"
-                )
-    return train_tapo(
+    counts = check_triplets(triplets, splits, str(paths.triplets))
+    _tell_augmented(counts["triplets/positives_augmented"], len(triplets))
+    metrics = train_tapo(
         start=paths.sft,
         triplets=triplets,
-        read_image=lambda name: archive.read(members[name]),
+        read_image=archive.read,
         labels=labels_by_category(splits),
         settings=params.tapo,
         runtime=params.runtime,
@@ -50,6 +46,17 @@ def train(context: Context) -> dict[str, float]:
         outlets=Outlets(context.log, context.log_table, context.log_image, context.is_live),
         vllm_server=context.vllm_server,
     )
+    return {**metrics, "triplets/anchors": len(triplets), **counts}
+
+
+def _tell_augmented(augmented: float, num_triplets: int) -> None:
+    if augmented:
+        logging.getLogger(__name__).warning(
+            "in %d of %d triplets the positive is an augmentation of the anchor: its sub-category "
+            "has no other TAPO image",
+            augmented,
+            num_triplets,
+        )
 
 
 def check_rationales(splits: Sequence[SplitRecord], rationales: Sequence[Rationale]) -> None:

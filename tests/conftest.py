@@ -42,6 +42,15 @@ def repository():
 
 
 @pytest.fixture(scope="session")
+def real_data(repository):
+    """Folder of real photographs in their archives' layouts; they are not part of the project."""
+    folder = repository.parent / "shared" / "data" / "real"
+    if not folder.is_dir():
+        pytest.skip(f"no real photographs at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
     """Folder of a random Qwen2.5-VL of about 0.1 M parameters with tokenizer and processor.
 
@@ -52,6 +61,39 @@ def tiny_model(tmp_path_factory):
     tokenizer = _tokenizer()
     _processor(tokenizer).save_pretrained(folder)
     _model(tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory):
+    """Folder of a random open_clip model as one saves a checkpoint of one's own; read only.
+
+    32 px images, 16 dimensions, open_clip's built-in tokenizer.
+    """
+    import json
+
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    config = {
+        "embed_dim": 16,
+        "vision_cfg": {
+            "image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8
+        },
+        "text_cfg": {
+            "context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2
+        },
+    }  # fmt: skip
+    folder = tmp_path_factory.mktemp("tiny_clip")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = open_clip.CLIP(**config)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    preprocess = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": config, "preprocess_cfg": preprocess})
+    )
     return folder
 
 

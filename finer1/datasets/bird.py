@@ -5,67 +5,60 @@ id), classes.txt (name), train_test_split.txt (1 is training). Wah, Branson, Wel
 Belongie, CNS-TR-2011-001.
 """
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from finer1.data_params import DownloadParams
-from finer1.images import decode_image
-from finer1.records import ImageRecord
+from finer1.data_params import OfficialParams
+from finer1.datasets.interface import ListedImage, Listing, check_counts
+from finer1.datasets.tables import (
+    Fault,
+    Table,
+    check_keys,
+    read_table,
+    refuse,
+    refuse_missing,
+)
 
 LAYOUT = (
     "CUB_200_2011 with images.txt, image_class_labels.txt, classes.txt, train_test_split.txt "
     "and images/"
 )
-"""What the folder must hold; download quotes it."""
+
+MARKER = "train_test_split.txt"
 
 OFFICIAL = {"images": 11_788, "classes": 200, "training images": 5_994}
 
 _IMAGES, _CLASSES = "images.txt", "classes.txt"
-_LABELS, _SIDES = "image_class_labels.txt", "train_test_split.txt"
-
-_Table = dict[str, tuple[int, str]]
-"""Id -> line number and value."""
+_LABELS, _SIDES = "image_class_labels.txt", MARKER
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One image of the tables."""
+def read(folder: Path, settings: OfficialParams) -> Listing:
+    """Every image, in the order of images.txt.
 
-    line: int
-    """Its line in images.txt."""
-    path: str
-    """Below images/: <class folder>/<file>."""
-    label: str
-    is_training: bool
-
-
-def read(root: Path | None, settings: DownloadParams) -> Iterator[tuple[ImageRecord, bytes]]:
-    """Every image with its row, in the order of images.txt.
-
-    `root` is CUB_200_2011 or the folder it lies in. Raises ValueError with a line for each wrong
-    row of the tables, for each difference from the official counts, or, after the last good
-    image, for each image that is missing or unreadable.
+    Raises ValueError with a line for each wrong row of the tables and each missing image, or
+    with the difference from the official counts.
     """
-    folder = _find_folder(root)
-    rows = _read_rows(folder)
-    _check_counts(rows, settings.subset)
-    broken = []
-    for row in rows:
-        path = folder / "images" / row.path
-        where = f"{folder / _IMAGES}:{row.line}"
-        if not path.is_file():
-            broken.append(f"{where}: {row.path}: there is no such file below images/")
-            continue
-        try:
-            content = path.read_bytes()
-            decode_image(content, row.path)
-        except (OSError, ValueError) as error:
-            broken.append(f"{where}: {error}")
-            continue
-        yield _record(row, content), content
-    _refuse(broken)
+    names = (_IMAGES, _CLASSES, _LABELS, _SIDES)
+    refuse_missing(folder, names)
+    faults: list[Fault] = []
+    images, classes, labels, sides = (read_table(folder / name, faults) for name in names)
+    _check_classes(folder / _CLASSES, classes, faults)
+    _check_paths(folder, images, faults)
+    for name, table in ((_LABELS, labels), (_SIDES, sides)):
+        check_keys(folder / _IMAGES, images, table, name, faults)
+        check_keys(folder / name, table, images, _IMAGES, faults)
+    _check_rows(folder, images, classes, labels, sides, faults)
+    if not settings.subset:
+        _check_used(folder / _CLASSES, classes, labels, faults)
+    refuse(faults)
+    listed = tuple(
+        _listed(folder, line, path, sides[key][1] == "1") for key, (line, path) in images.items()
+    )
+    found = {
+        "images": len(listed),
+        "classes": len({image.label for image in listed}),
+        "training images": sum(image.official == "train" for image in listed),
+    }
+    return Listing(listed, check_counts("bird", found, OFFICIAL, settings.subset))
 
 
 def class_label(name: str) -> str:
@@ -74,126 +67,68 @@ def class_label(name: str) -> str:
     return " ".join(word[:1].upper() + word[1:] for word in words)
 
 
-def _find_folder(root: Path | None) -> Path:
-    if root is None:
-        raise ValueError(f"dataset bird needs the folder {LAYOUT}")
-    for folder in (root, root / "CUB_200_2011"):
-        if (folder / _IMAGES).is_file():
-            return folder
-    raise ValueError(f"{root}: no images.txt here or in CUB_200_2011 below; expected {LAYOUT}")
+def class_group(label: str) -> str:
+    """Kind of bird that a species is: "Black Footed Albatross" -> "Albatross"."""
+    return label.split()[-1]
 
 
-def _record(row: _Row, content: bytes) -> ImageRecord:
-    return ImageRecord(
-        id=f"bird/{row.path}",
-        dataset="bird",
+def _listed(folder: Path, line: int, path: str, is_training: bool) -> ListedImage:
+    label = class_label(path.split("/")[0])
+    return ListedImage(
+        path=path,
         category="bird",
-        label=row.label,
-        group=row.label.split()[-1],
-        member=row.path,
-        sha256=hashlib.sha256(content).hexdigest(),
-        official="train" if row.is_training else "test",
+        label=label,
+        group=class_group(label),
+        official="train" if is_training else "test",
+        source=folder / "images" / path,
+        where=f"{folder / _IMAGES}:{line}",
     )
 
 
-def _read_rows(folder: Path) -> list[_Row]:
-    """The joined tables; each file is checked against the others, row by row."""
-    names = (_IMAGES, _CLASSES, _LABELS, _SIDES)
-    _refuse([f"{folder / n}: the file is missing" for n in names if not (folder / n).is_file()])
-    wrong: list[str] = []
-    images, classes, labels, sides = (_table(folder / name, wrong) for name in names)
-    _check_classes(folder / _CLASSES, classes, wrong)
-    _check_paths(folder / _IMAGES, images, wrong)
-    _check_same_ids(folder, _LABELS, images, labels, wrong)
-    _check_same_ids(folder, _SIDES, images, sides, wrong)
-    rows = []
-    for key, (line, path) in images.items():
-        if key not in labels or key not in sides:
-            continue  # reported above
-        label_line, class_id = labels[key]
-        side_line, side = sides[key]
-        raw = classes.get(class_id, (0, ""))[1]
-        if not raw:
-            wrong.append(f"{folder / _LABELS}:{label_line}: no class {class_id} in {_CLASSES}")
-        elif raw != path.split("/")[0]:
-            wrong.append(f"{folder / _LABELS}:{label_line}: class {raw}, but the image is {path}")
-        if side not in ("0", "1"):
-            wrong.append(f"{folder / _SIDES}:{side_line}: {side!r} is neither 0 nor 1")
-        rows.append(_Row(line, path, class_label(raw), side == "1"))
-    _refuse(wrong)
-    return rows
-
-
-def _table(path: Path, wrong: list[str]) -> _Table:
-    rows: _Table = {}
-    text = path.read_text(encoding="utf-8", errors="replace")
-    for number, line in enumerate(text.splitlines(), 1):
-        key, _, value = line.strip().partition(" ")
-        if not value:
-            wrong.append(f"{path}:{number}: {line!r} is not 'id value'")
-        elif key in rows:
-            wrong.append(f"{path}:{number}: id {key} is already in line {rows[key][0]}")
-        else:
-            rows[key] = (number, value)
-    return rows
-
-
-def _check_classes(path: Path, classes: _Table, wrong: list[str]) -> None:
+def _check_classes(path: Path, classes: Table, faults: list[Fault]) -> None:
     lines: dict[str, int] = {}
     for line, raw in classes.values():
         label = class_label(raw)
         if not label:
-            wrong.append(f"{path}:{line}: {raw!r} is not like 001.Black_footed_Albatross")
+            faults.append((path, line, f"{raw!r} is not like 001.Black_footed_Albatross"))
         elif label in lines:
-            wrong.append(f"{path}:{line}: {label} is already in line {lines[label]}")
+            faults.append((path, line, f"{label} is already in line {lines[label]}"))
         lines.setdefault(label, line)
 
 
-def _check_paths(path: Path, images: _Table, wrong: list[str]) -> None:
+def _check_paths(folder: Path, images: Table, faults: list[Fault]) -> None:
+    path = folder / _IMAGES
     lines: dict[str, int] = {}
     for line, image in images.values():
         parts = image.split("/")
         if len(parts) != 2 or {"", ".", ".."} & set(parts) or "\\" in image:
-            wrong.append(f"{path}:{line}: {image!r} is not <class folder>/<file>")
+            faults.append((path, line, f"{image!r} is not <class folder>/<file>"))
         elif image in lines:
-            wrong.append(f"{path}:{line}: {image} is already in line {lines[image]}")
+            faults.append((path, line, f"{image} is already in line {lines[image]}"))
+        elif not (folder / "images" / image).is_file():
+            faults.append((path, line, f"{image}: there is no such file below images/"))
         lines.setdefault(image, line)
 
 
-def _check_same_ids(
-    folder: Path, name: str, images: _Table, table: _Table, wrong: list[str]
+def _check_rows(
+    folder: Path, images: Table, classes: Table, labels: Table, sides: Table, faults: list[Fault]
 ) -> None:
-    for key in images.keys() - table.keys():
-        wrong.append(f"{folder / _IMAGES}:{images[key][0]}: image {key} is not in {name}")
-    for key in table.keys() - images.keys():
-        wrong.append(f"{folder / name}:{table[key][0]}: image {key} is not in {_IMAGES}")
+    """Class and side of each image: the class must be that of its folder."""
+    for key in images.keys() & labels.keys():
+        path = images[key][1]
+        line, class_id = labels[key]
+        raw = classes.get(class_id, (0, ""))[1]
+        if not raw:
+            faults.append((folder / _LABELS, line, f"no class {class_id} in {_CLASSES}"))
+        elif raw != path.split("/")[0]:
+            faults.append((folder / _LABELS, line, f"class {raw}, but the image is {path}"))
+    for line, side in sides.values():
+        if side not in ("0", "1"):
+            faults.append((folder / _SIDES, line, f"{side!r} is neither 0 nor 1"))
 
 
-def _check_counts(rows: list[_Row], subset: bool) -> None:
-    found = {
-        "images": len(rows),
-        "classes": len({row.label for row in rows}),
-        "training images": sum(row.is_training for row in rows),
-    }
-    wrong = [
-        f"{found[name]} {name} instead of {OFFICIAL[name]}"
-        for name in OFFICIAL
-        if found[name] > OFFICIAL[name] or (found[name] < OFFICIAL[name] and not subset)
-    ]
-    if not rows:
-        raise ValueError("dataset bird: images.txt names no image")
-    if wrong:
-        raise ValueError(
-            f"dataset bird: {', '.join(wrong)}; get the whole archive, or set "
-            "download.subset to true if fewer are meant"
-        )
-
-
-def _refuse(wrong: list[str]) -> None:
-    if wrong:
-        raise ValueError("\n".join(sorted(wrong, key=_by_line)))
-
-
-def _by_line(message: str) -> tuple[str, int]:
-    file, line = message.split(":")[:2]
-    return file, int(line) if line.isdigit() else 0
+def _check_used(path: Path, classes: Table, labels: Table, faults: list[Fault]) -> None:
+    used = {class_id for _, class_id in labels.values()}
+    for class_id in classes.keys() - used:
+        line, raw = classes[class_id]
+        faults.append((path, line, f"no image is of class {raw} in {_LABELS}"))

@@ -2,48 +2,118 @@
 
 A module `finer1/datasets/<name>.py` has
 
-    read(root: Path | None, settings: DownloadParams) -> Iterator[tuple[ImageRecord, bytes]]
+    LAYOUT: str         what the folder must hold, for messages
+    MARKER: str         a file below the folder, by which it is found
+    read(folder: Path, settings: OfficialParams) -> Listing
 
-which yields each image's row and file content in a fixed order, and raises ValueError, naming
-file and row, for whatever is missing or broken. `root` is the folder in the dataset's official
-layout, None for a dataset that needs none. A reader that needs one says what it must hold in
-
-    LAYOUT: str
+The reader reads tables, never pixels: finer1/inspection/inspecting.py opens the images, so that
+everything wrong with them is told at once. It raises ValueError, with a line per wrong row naming
+file and row, for whatever is missing or broken in the tables. Datasets that are not read from
+their official layout are made by world.py (drawn), own.py (`finer1 data add`) and hub.py.
 """
 
 import importlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
-from finer1.data_params import DownloadParams
-from finer1.records import ImageRecord
+Side = Literal["train", "validation", "test"]
+
+_DEEPEST = 2
+"""Levels below the named folder at which a dataset's folder is looked for."""
 
 
-def find_reader(dataset: str) -> ModuleType:
-    """The reader's module.
+@dataclass(frozen=True)
+class ListedImage:
+    """One image as the tables of a dataset name it."""
 
-    Raises ValueError when there is none of this name.
-    """
+    path: str
+    """Name inside the dataset's archive, POSIX separators, unique in the dataset."""
+    category: str
+    """Word for the super-category, as questions use it."""
+    label: str
+    group: str | None
+    """Genus, maker or family within the category; None where unknown."""
+    official: Side
+    source: Path | bytes
+    """The image file, or its content where there is none."""
+    where: str
+    """The row or file that names it, for messages: `/data/CUB_200_2011/images.txt:12`."""
+    crop_bottom: int = 0
+    """Rows of pixels that are no part of the picture (the banner of FGVC-Aircraft)."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All images of one dataset in a fixed order."""
+
+    images: tuple[ListedImage, ...]
+    notes: tuple[str, ...] = ()
+    """A sentence per accepted difference from the official dataset."""
+
+
+def find_reader(dataset: str) -> ModuleType | None:
+    """The module that reads the official layout of the dataset; None when there is none."""
     name = f"finer1.datasets.{dataset}"
     try:
         reader = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if not name.startswith(str(error.name)):
             raise  # the reader is there, and a package that it imports is not
-        reader = None
-    if reader is None or not hasattr(reader, "read"):
-        raise ValueError(f"download.dataset: there is no reader finer1/datasets/{dataset}.py")
-    return reader
+        return None
+    return reader if hasattr(reader, "MARKER") else None
 
 
-def folder_layout(dataset: str) -> str | None:
-    """What the folder of the dataset must hold; None for one that is read from no folder."""
-    return getattr(find_reader(dataset), "LAYOUT", None)
+def find_folder(root: Path, reader: ModuleType, dataset: str) -> Path:
+    """The dataset's folder: `root` or one folder up to two levels below it.
+
+    Raises ValueError when there is none, or more than one.
+    """
+    found = [folder for folder in _folders(root, 0) if (folder / reader.MARKER).is_file()]
+    if not found:
+        raise ValueError(
+            f"{root}: no {reader.MARKER}, for dataset {dataset}; expected {reader.LAYOUT}"
+        )
+    if len(found) > 1:
+        places = ", ".join(map(str, found))
+        raise ValueError(
+            f"{root} holds dataset {dataset} more than once ({places}); name one of them"
+        )
+    return found[0]
 
 
-def read_dataset(
-    root: Path | None, settings: DownloadParams
-) -> Iterator[tuple[ImageRecord, bytes]]:
-    """The images of the dataset that `settings` names."""
-    return find_reader(settings.dataset).read(root, settings)
+def check_counts(
+    dataset: str, found: Mapping[str, int], official: Mapping[str, int], subset: bool
+) -> tuple[str, ...]:
+    """A note when `found` differs from the `official` counts of the same names.
+
+    Raises ValueError for a difference unless `subset`, for more than the official dataset holds,
+    and when there is no image.
+    """
+    wrong = [
+        f"{found[name]} {name} instead of {official[name]}"
+        for name in official
+        if found[name] != official[name]
+    ]
+    if not found["images"]:
+        raise ValueError(f"dataset {dataset}: its tables name no image")
+    if not wrong:
+        return ()
+    if not subset or any(found[name] > official[name] for name in official):
+        raise ValueError(
+            f"dataset {dataset}: {', '.join(wrong)}; get the whole archive, or set "
+            f"download.{dataset}.subset to true if fewer are meant"
+        )
+    return (f"{dataset} is a part of the official dataset: {', '.join(wrong)}",)
+
+
+def _folders(folder: Path, depth: int) -> Iterator[Path]:
+    yield folder
+    if depth < _DEEPEST:
+        with os.scandir(folder) as entries:
+            below = sorted(entry.path for entry in entries if entry.is_dir())
+        for path in below:
+            yield from _folders(Path(path), depth + 1)

@@ -5,42 +5,54 @@ id, never a draw from a running generator: a question stays the same when others
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from finer1.data_params import QuestionsParams
 from finer1.draws import draw
+from finer1.evaluation.options import (
+    Category,
+    Distractors,
+    Groups,
+    NameScores,
+    foci_distractors,
+    order_options,
+    random_distractors,
+    sibling_distractors,
+)
 from finer1.prompts import QUESTIONS, question
 from finer1.records import ImageRecord, Question, Setting, SplitRecord
 
-Category = tuple[str, str]
-"""Dataset and category: two datasets may both have birds, under different names."""
-
 
 def build_questions(
-    splits: Sequence[SplitRecord], settings: QuestionsParams, seed: int
+    splits: Sequence[SplitRecord],
+    settings: QuestionsParams,
+    seed: int,
+    scores: NameScores | None = None,
 ) -> list[Question]:
     """A closed and an open question about each chosen image, in the order of `splits`.
 
-    At most `images_per_class` images of the part per sub-category, chosen by hash. The other
-    options come from all sub-categories of the category, seen and unseen. Raises ValueError when
-    the part is empty or a category has too few sub-categories for the options.
+    The other options come from all sub-categories of the category, seen and unseen. scores: of
+    the chosen images, for `questions.options: foci`. Raises ValueError when the part is empty or a
+    category has too few sub-categories for the options.
     """
-    chosen = _choose_images(splits, settings, seed)
-    if not chosen:
-        raise ValueError(f"questions.part: no image has the part {settings.part}; choose another")
-    groups = _groups(splits)
+    chosen = choose_images(splits, settings, seed)
+    groups = groups_by_category(splits)
     _check_options({_category(row.image) for row in chosen}, groups, settings.num_options)
     questions = []
     for row in chosen:
         labels = groups[_category(row.image)]
-        questions.append(_closed(row, labels, settings, seed))
+        questions.append(_closed(row, labels, settings, seed, scores))
         questions.append(_ask(row, "open", (), "open", seed))
     return questions
 
 
-def _choose_images(
+def choose_images(
     splits: Sequence[SplitRecord], settings: QuestionsParams, seed: int
 ) -> list[SplitRecord]:
+    """At most `images_per_class` rows of the part per sub-category, chosen by hash.
+
+    Raises ValueError when no image has the part.
+    """
     by_class: dict[tuple[Category, str], list[SplitRecord]] = defaultdict(list)
     for row in splits:
         if row.part == settings.part:
@@ -50,14 +62,12 @@ def _choose_images(
         for rows in by_class.values()
         for row in _ranked(rows, settings.images_per_class, seed)
     }
-    return [row for row in splits if row.image.id in kept]
+    if not kept:
+        raise ValueError(f"questions.part: no image has the part {settings.part}; choose another")
+    return [row for row in splits if row.part == settings.part and row.image.id in kept]
 
 
-def _ranked(rows: Iterable[SplitRecord], count: int, seed: int) -> list[SplitRecord]:
-    return sorted(rows, key=lambda row: draw(seed, "question image", row.image.id))[:count]
-
-
-def _groups(splits: Iterable[SplitRecord]) -> dict[Category, dict[str, str | None]]:
+def groups_by_category(splits: Iterable[SplitRecord]) -> dict[Category, dict[str, str | None]]:
     """Category -> sub-category -> its group."""
     groups: dict[Category, dict[str, str | None]] = defaultdict(dict)
     for row in splits:
@@ -65,8 +75,12 @@ def _groups(splits: Iterable[SplitRecord]) -> dict[Category, dict[str, str | Non
     return groups
 
 
+def _ranked(rows: Iterable[SplitRecord], count: int, seed: int) -> list[SplitRecord]:
+    return sorted(rows, key=lambda row: draw(seed, "question image", row.image.id))[:count]
+
+
 def _check_options(
-    asked: Iterable[Category], groups: Mapping[Category, Mapping[str, str | None]], needed: int
+    asked: Iterable[Category], groups: Mapping[Category, Groups], needed: int
 ) -> None:
     for category in sorted(asked):
         if len(groups[category]) < needed:
@@ -77,25 +91,33 @@ def _check_options(
 
 
 def _closed(
-    row: SplitRecord, groups: Mapping[str, str | None], settings: QuestionsParams, seed: int
+    row: SplitRecord,
+    groups: Groups,
+    settings: QuestionsParams,
+    seed: int,
+    scores: NameScores | None,
 ) -> Question:
-    label = row.image.label
     key = _question_id("closed", row)
-    others = [name for name in groups if name != label]
-    others.sort(key=lambda name: draw(seed, "question option", key, name))
-    siblings: set[str] = set()
+    others = _distractors(key, row.image, groups, settings, seed, scores)
+    options = order_options([row.image.label, *others.names], key, seed)
+    return _ask(row, "closed", options, others.source, seed)
+
+
+def _distractors(
+    key: str,
+    image: ImageRecord,
+    groups: Groups,
+    settings: QuestionsParams,
+    seed: int,
+    scores: NameScores | None,
+) -> Distractors:
+    count = settings.num_options - 1
+    if settings.options == "foci":
+        assert scores is not None
+        return foci_distractors(image, scores, count)
     if settings.options == "siblings":
-        siblings = {name for name in others if groups[label] and groups[name] == groups[label]}
-        others.sort(key=lambda name: name not in siblings)  # stable: hash order stays inside
-    others = others[: settings.num_options - 1]
-    options = sorted([label, *others], key=lambda name: draw(seed, "question order", key, name))
-    return _ask(row, "closed", tuple(options), _source(others, siblings), seed)
-
-
-def _source(others: Sequence[str], siblings: Collection[str]) -> str:
-    if not siblings:
-        return "random"
-    return "siblings" if set(others) <= set(siblings) else "mixed"
+        return sibling_distractors(key, image.label, groups, count, seed)
+    return random_distractors(key, image.label, groups, count, seed)
 
 
 def _ask(

@@ -22,7 +22,8 @@ def measure_format_rate(
 ) -> float:
     """Share of greedy completions, in [0, 1], that have the form of their target.
 
-    The form is the four sections and an answer where the target has them, else the answer
+    The form is the four sections and an answer where the target has them, a rationale in free
+    prose and an answer where the target has that (the released ones), else the answer
     alone. A completion may be half as long again as the longest target.
     """
     longest = max(len(ids) for ids in processor.tokenizer(list(targets))["input_ids"])
@@ -49,8 +50,9 @@ def measure_format_rate(
 
 
 def has_form_of(text: str, target: str) -> bool:
-    """True when `text` has the same parts as `target`: sections and answer, or answer alone."""
-    completion = parse_completion(text)
-    if parse_completion(target).is_sectioned:
-        return completion.is_sectioned
+    """True when `text` has the same parts as `target`: sections and answer, prose and answer, or
+    answer alone."""
+    completion, wanted = parse_completion(text), parse_completion(target)
+    if wanted.is_tagged:
+        return completion.is_sectioned if wanted.is_sectioned else completion.is_tagged
     return completion.answer is not None and text == answer_completion(completion.answer)

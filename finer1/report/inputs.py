@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from finer1.evaluation.verdicts import MODELS, Verdict
 from finer1.images import ImageArchive
@@ -49,6 +50,8 @@ class Inputs:
     params: Params
     metrics: Mapping[str, float]
     """Of the stage `score`."""
+    recorded: Mapping[str, float]
+    """Of the stages `split`, `sft` and `tapo`."""
     splits: Sequence[SplitRecord]
     questions: Sequence[Question]
     verdicts: Mapping[str, Sequence[Verdict]]
@@ -59,9 +62,13 @@ class Inputs:
     """After review."""
     concepts: Sequence[Concepts]
     triplets: Sequence[Triplet]
+    triplet_sheet: bytes
+    """Contact sheet of some of them, JPEG."""
     cot_yield: Sequence[ClassYield]
     logs: Mapping[str, Mapping[str, Series]]
     """Training stage -> metric -> its values over steps."""
+    audit: Mapping[str, Mapping[str, Any]]
+    """Dataset -> what was found on looking at its images."""
     archive: ImageArchive
 
     @property
@@ -76,7 +83,8 @@ def read_inputs(params: Params) -> Inputs:
     verdicts = read_jsonl(paths.verdicts, Verdict)
     return Inputs(
         params=params,
-        metrics=json.loads((paths.metrics / "score.json").read_text(encoding="utf-8")),
+        metrics=_read_metrics(paths.metrics, ("score",)),
+        recorded=_read_metrics(paths.metrics, ("split", *TRAINING_STAGES)),
         splits=read_jsonl(paths.splits, SplitRecord),
         questions=read_jsonl(paths.questions, Question),
         verdicts={model: [row for row in verdicts if row.model == model] for model in MODELS},
@@ -90,10 +98,19 @@ def read_inputs(params: Params) -> Inputs:
         rationales=read_jsonl(paths.reviewed, Rationale),
         concepts=read_jsonl(paths.concepts, Concepts),
         triplets=read_jsonl(paths.triplets, Triplet),
+        triplet_sheet=(paths.logs / "triplets.jpg").read_bytes(),
         cot_yield=read_yield(paths.cot_yield),
         logs={stage: read_log(paths.logs / f"{stage}.jsonl") for stage in TRAINING_STAGES},
+        audit=json.loads(paths.audit.read_text(encoding="utf-8")),
         archive=ImageArchive(paths.images),
     )
+
+
+def _read_metrics(folder: Path, stages: Sequence[str]) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for stage in stages:
+        metrics |= json.loads((folder / f"{stage}.json").read_text(encoding="utf-8"))
+    return metrics
 
 
 def read_yield(path: Path) -> list[ClassYield]:

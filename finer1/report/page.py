@@ -12,21 +12,17 @@ from markupsafe import Markup
 from finer1.evaluation.verdicts import MODELS
 from finer1.params import Params
 from finer1.records import Question, Rationale
+from finer1.report.data import collect_data
 from finer1.report.figures import curve_chart
 from finer1.report.inputs import ClassYield, Inputs, Series
-from finer1.report.pictures import Pictures
+from finer1.report.pictures import Pictures, encode_uri
 from finer1.report.protocol import (
     describe_mined_negative,
     describe_negative,
     describe_protocol,
 )
 from finer1.report.results import collect_results
-from finer1.report.samples import (
-    choose_concepts,
-    choose_samples,
-    choose_triplets,
-    worst_confusions,
-)
+from finer1.report.samples import choose_concepts, choose_samples, worst_confusions
 from finer1.report.table import MODEL_NAMES
 
 CURVES_PER_STAGE = 9
@@ -94,7 +90,7 @@ def render_page(inputs: Inputs) -> str:
         style=Markup((folder / "page.css").read_text(encoding="utf-8")),
         title=inputs.params.report.title,
         warnings=teacher_warnings(inputs.rationales),
-        caveats=inputs.params.report.caveats.get(inputs.params.download.dataset, ()),
+        caveats=inputs.params.caveats(),
         results=collect_results(
             inputs.metrics, inputs.verdicts, inputs.params.questions.num_options
         ),
@@ -107,9 +103,11 @@ def render_page(inputs: Inputs) -> str:
             collect_curves(stage, MODEL_NAMES[stage], series)
             for stage, series in inputs.logs.items()
         ],
+        datasets=collect_data(inputs.audit),
         cot_yield=summarise_yield(inputs.cot_yield),
         concepts=choose_concepts(inputs, pictures),
-        triplets=choose_triplets(inputs, pictures),
+        triplet_sheet=encode_uri(inputs.triplet_sheet, "jpeg"),
+        triplet_encoder=inputs.triplets[0].encoder,
         mined_negative=describe_mined_negative(inputs.params),
         tapo_negative=describe_negative(inputs.params),
         protocol=describe_protocol(inputs),

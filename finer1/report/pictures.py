@@ -28,7 +28,12 @@ def picture_uri(image: Image.Image) -> str:
     else:
         copy.save(buffer, "JPEG", quality=80, optimize=True)
         kind = "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return encode_uri(buffer.getvalue(), kind)
+
+
+def encode_uri(content: bytes, kind: str) -> str:
+    """A data URI of the content of an image file; kind: png or jpeg."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 class Pictures:
@@ -44,6 +49,5 @@ class Pictures:
         if image_id not in self._images:
             raise ValueError(f"{image_id} is not an image of the splits file; run split again")
         if image_id not in self._uris:
-            image = self._archive.read(self._images[image_id].member)
-            self._uris[image_id] = picture_uri(image)
+            self._uris[image_id] = picture_uri(self._archive.read(image_id))
         return self._uris[image_id]

@@ -2,10 +2,11 @@
 
 from collections import Counter
 
-from finer1.evaluation.answers import normalise
+from finer1.data_params import SplitParams
 from finer1.model_params import TapoParams
 from finer1.params import Params
 from finer1.report.inputs import Inputs
+from finer1.separation import unseen_named
 
 
 def describe_protocol(inputs: Inputs) -> list[tuple[str, str]]:
@@ -15,8 +16,9 @@ def describe_protocol(inputs: Inputs) -> list[tuple[str, str]]:
         ("Images", _images(inputs)),
         ("Teacher", _teacher(inputs)),
         ("Unseen sub-categories", _unseen(inputs)),
+        ("Training and evaluation apart", _separation(inputs)),
         ("Stage 1, SFT", _sft(inputs)),
-        ("Stage 2, TAPO", _tapo(params)),
+        ("Stage 2, TAPO", _tapo(inputs)),
         ("Questions", _questions(inputs)),
         ("Decoding", _decoding(inputs)),
         (
@@ -43,9 +45,13 @@ def _images(inputs: Inputs) -> str:
     params = inputs.params
     seen = {(row.image.category, row.image.label) for row in inputs.splits if row.seen}
     unseen = {(row.image.category, row.image.label) for row in inputs.splits if not row.seen}
-    subset = ", a part of the official one" if params.download.subset else ""
+    names = [
+        f"{name} (a part of the official one)" if params.download.is_subset(name) else name
+        for name in params.download.datasets
+    ]
+    word = "Dataset" if len(names) == 1 else "Datasets"
     return (
-        f"Dataset {params.download.dataset}{subset}: {len(seen)} seen and {len(unseen)} unseen "
+        f"{word} {', '.join(names)}: {len(seen)} seen and {len(unseen)} unseen "
         f"sub-categories ({params.split.classes} selection). Accuracies are on the "
         f"{params.questions.part} images."
     )
@@ -69,12 +75,51 @@ def _unseen(inputs: Inputs) -> str:
     )
     if inputs.params.sft.target == "answer":
         return f"{text}."
-    options = {(row.category, normalise(name)) for row in inputs.rationales for name in row.options}
-    named = sum((category, normalise(label)) in options for category, label in unseen)
-    return (
-        f"{text}; but {named} of the {len(unseen)} are named among the options of the rationales, "
-        "whose comparison may describe them."
+    naming = unseen_named(inputs.rationales, inputs.splits)
+    unknown = (
+        f" The options of {naming.without_options} released rationales could not be told."
+        if naming.without_options
+        else ""
     )
+    return (
+        f"{text}; but {len(naming.labels)} of the {len(unseen)} are named among the options of "
+        f"{naming.rationales} of the {len(inputs.rationales)} rationales, whose comparison may "
+        f"describe them.{unknown}"
+    )
+
+
+def _separation(inputs: Inputs) -> str:
+    """What the stage `split` recorded of images that training and evaluation might share."""
+    count = {
+        name.removeprefix("split/"): int(value)
+        for name, value in inputs.recorded.items()
+        if name.startswith("split/")
+    }
+    sentences = [
+        f"Checked in every run before it trains: {count['trained_and_evaluated'] or 'none'} of the "
+        f"{count['training_images']} images trained on is among the {count['evaluation_images']} "
+        "of validation and test",
+        f"{count['duplicates'] or 'No'} pairs of files have equal bytes but other parts or labels"
+        + (
+            f"; in {count['duplicates_trained_and_evaluated']} of them one is trained on and the "
+            "other evaluated"
+            if count["duplicates"]
+            else ""
+        ),
+        f"{count['near_duplicates_test']} pairs of a training and a test image look alike, and "
+        f"{count['near_duplicates_validation']} of a training and a validation image (perceptual "
+        f"hashes at most {count['near_duplicate_distance']} of 64 bits apart)",
+        f"SFT and TAPO share {count['overlap_images']} images, of {count['overlap_classes']} "
+        "sub-categories with too few for both (split.overlap)"
+        if count["overlap_images"]
+        else "SFT and TAPO share no image",
+    ]
+    if count["unseen_seen_elsewhere"]:
+        sentences.append(
+            f"{count['unseen_seen_elsewhere']} unseen sub-categories have the name of a seen one "
+            "of another dataset or category: training knows them under it"
+        )
+    return f"{'. '.join(sentences)}."
 
 
 def _show(number: int) -> str:
@@ -90,8 +135,12 @@ def _teacher(inputs: Inputs) -> str:
 def _sft(inputs: Inputs) -> str:
     settings = inputs.params.sft
     target = "rationale and answer" if settings.target == "rationale" else "the answer alone"
+    split = inputs.params.split
+    released = ""
+    if split.sft_images == "released":
+        released = f" ({int(inputs.recorded['split/sft_released'])} are those of the release)"
     return (
-        f"{inputs.params.split.sft_shots} image(s) per seen sub-category, {_sft_length(inputs)} at "
+        f"{_shots(split.sft_shots, split)}{released}, {_sft_length(inputs)} at "
         f"batch size {settings.batch_size}, learning rate {settings.lr:g}; trained on {target}, "
         f"{_vision(settings.train_vision)}."
     )
@@ -109,11 +158,27 @@ def _sft_length(inputs: Inputs) -> str:
     )
 
 
-def _tapo(params: Params) -> str:
-    settings = params.tapo
+def _shots(count: int, split: SplitParams) -> str:
+    most = "at most " if split.overlap else ""
+    return f"{most}{count} image(s) per seen sub-category"
+
+
+def _tapo(inputs: Inputs) -> str:
+    settings = inputs.params.tapo
     if not settings.steps:
         return "No step: the model is that of stage 1."
-    return f"{_tapo_data(params)} {_tapo_objective(settings)}"
+    return f"{_tapo_data(inputs.params)} {_augmented_positives(inputs)}{_tapo_objective(settings)}"
+
+
+def _augmented_positives(inputs: Inputs) -> str:
+    augmented = int(inputs.recorded["triplets/positives_augmented"])
+    if not augmented:
+        return ""
+    return (
+        f"In {augmented} of {int(inputs.recorded['triplets/anchors'])} triplets the positive is a "
+        "random augmentation of the anchor (flip, shift, brightness): its sub-category has no "
+        "other TAPO image. "
+    )
 
 
 def _tapo_data(params: Params) -> str:
@@ -121,7 +186,7 @@ def _tapo_data(params: Params) -> str:
     update = "the anchor" if settings.update_image == "anchor" else "the image sampled with"
     augmented = "augmented" if settings.augment else "as they are"
     return (
-        f"{params.split.tapo_shots} image(s) per seen sub-category, {settings.steps} steps of "
+        f"{_shots(params.split.tapo_shots, params.split)}, {settings.steps} steps of "
         f"{settings.prompts_per_step} prompts with {settings.anchor_rollouts} rollouts under the "
         f"anchor and {settings.positive_rollouts} under a positive image (temperature "
         f"{settings.temperature:g}, top-p {settings.top_p:g}, at most "
@@ -147,9 +212,13 @@ def describe_negative(params: Params) -> str:
 
 def describe_mined_negative(params: Params) -> str:
     """What the negative images of the triplets show."""
-    if params.triplets.negative == "nearest":
-        return "the nearest other seen sub-category"
-    return "another seen sub-category, drawn at random"
+    settings = params.triplets
+    if settings.negative == "random":
+        return "another seen sub-category, drawn at random"
+    place = "nearest" if settings.rank == 1 else f"{settings.rank}. nearest"
+    if settings.negative == "siblings":
+        return f"the {place} seen sub-category of the same group, or of all where there is none"
+    return f"the {place} other seen sub-category"
 
 
 def _tapo_objective(settings: TapoParams) -> str:
@@ -171,15 +240,19 @@ def _vision(is_trained: bool) -> str:
 
 
 def _questions(inputs: Inputs) -> str:
+    settings = inputs.params.questions
     closed = [item for item in inputs.questions if item.setting == "closed"]
     sources = Counter(item.source for item in closed)
     origin = ", ".join(f"{name} {count}" for name, count in sorted(sources.items()))
+    order = f"in an order drawn per question by seed {inputs.params.seed}"
+    if settings.source == "released" and settings.order == "stored":
+        order = "in the released order"
+    wording = "the released wording" if settings.source == "released" else "ten wordings"
     return (
         f"{len(closed)} closed-world and {len(inputs.questions) - len(closed)} open-world "
-        f"questions in ten wordings. Closed-world: {inputs.params.questions.num_options} options "
-        f"from all sub-categories of the category, seen and unseen (source: {origin}), in an "
-        f"order drawn per question by seed {inputs.params.seed}; the released evaluation always "
-        "puts the right option first."
+        f"questions in {wording}. Closed-world: {settings.num_options} options "
+        f"from all sub-categories of the category, seen and unseen (source: {origin}), {order}; "
+        "the released evaluation always puts the right option first."
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures on the page: answers of the three models, confusions, concepts, triplets."""
+"""Pictures on the page: answers of the three models, confusions, concepts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,12 @@ from finer1.draws import draw
 from finer1.evaluation.metrics import CELLS, select, top_confusions
 from finer1.evaluation.verdicts import MODELS, Verdict
 from finer1.prompts import answer_completion, parse_completion
-from finer1.records import Concepts, Prediction, Question, Triplet
+from finer1.records import Concepts, Prediction, Question
 from finer1.report.inputs import Inputs
 from finer1.report.pictures import Pictures
 from finer1.report.table import MODEL_NAMES
 
 CONFUSIONS = 10
-TRIPLETS = 6
 CONCEPT_CARDS = 6
 REFERENCE_IMAGES = 2
 LONGEST_TEXT = 1200
@@ -59,16 +58,6 @@ class Confusion:
     is_answered_seen: bool
     label_pictures: tuple[str, ...]
     answered_pictures: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TripletCard:
-    """Anchor, one positive, one negative."""
-
-    triplet: Triplet
-    anchor: str
-    positive: str
-    negative: str
 
 
 @dataclass(frozen=True)
@@ -124,23 +113,6 @@ def worst_confusions(
             answered_pictures=_references(inputs, pictures, category, answered),
         )
         for (category, label, answered), times in top_confusions(verdicts, CONFUSIONS)
-    ]
-
-
-def choose_triplets(inputs: Inputs, pictures: Pictures) -> list[TripletCard]:
-    """Triplets of different sub-categories, drawn by seed, with the first image of each list."""
-    seed = inputs.params.seed
-    ranked = sorted(inputs.triplets, key=lambda row: draw(seed, "report triplet", row.anchor))
-    one_each = {(row.category, row.label): row for row in reversed(ranked)}
-    cards = sorted(one_each.values(), key=ranked.index)[:TRIPLETS]
-    return [
-        TripletCard(
-            row,
-            pictures.uri(row.anchor),
-            pictures.uri(row.positives[0]),
-            pictures.uri(row.negatives[0]),
-        )
-        for row in cards
     ]
 
 

@@ -1,15 +1,16 @@
 """The endless stream of prompts that rollouts are drawn from.
 
 Prompt number k is a function of (seed, k) alone: each epoch passes over all anchors in an order of
-its own and draws positive, negative, question and augmentation anew. So a run that is continued
-needs to know nothing but the number of the next prompt.
+its own and draws positive, negative, question and augmentation anew; the positive of an anchor
+without another image of its sub-category is an augmentation of the anchor. So a run that is
+continued needs to know nothing but the number of the next prompt.
 """
 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from finer1.draws import derive_seed, draw
 from finer1.model_params import TapoParams
@@ -90,7 +91,10 @@ class PromptStream:
         anchor, positive = self.read_image(triplet.anchor), self.read_image(positive_id)
         if self.settings.augment:
             anchor = self._augment(anchor, generator)
+        if self.settings.augment or positive_id == triplet.anchor:
             positive = self._augment(positive, generator)
+        if positive_id == triplet.anchor and positive.tobytes() == anchor.tobytes():
+            positive = ImageOps.mirror(positive)  # the draws happened to change nothing
         if self.settings.negative_image == "blackened":
             negative = blacken(anchor, self.settings.blackened_fraction, self.patch, generator)
         else:

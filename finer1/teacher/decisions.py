@@ -72,4 +72,9 @@ def _edited(rationale: Rationale, decision: Decision) -> Rationale:
             f"decision on {decision.id}: the edited text must predict {edited.label} and have it "
             "among its options"
         )
+    if edited.completion is not None:
+        raise ValueError(
+            f"decision on {decision.id}: set `completion` to null in `edited`, or the old text "
+            "would be trained on instead of the edited sections"
+        )
     return edited

@@ -56,7 +56,7 @@ def split_record(name):
         category="bird",
         label=name[0],
         group=None,
-        member=name,
+        phash="0" * 16,
         sha256=name,
         official="train",
     )
@@ -74,6 +74,8 @@ def triplet(name):
         negative_label=other,
         negatives=(f"{other}0", f"{other}1"),
         similarity=0.5,
+        encoder="base_model",
+        encoder_sha256="0" * 64,
     )
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from finer1.records import Prediction, Triplet, read_jsonl, write_jsonl
 
-ROW = Triplet("a", "wren", "bird", ("b",), "robin", ("c", "d"), 0.5)
+ROW = Triplet("a", "wren", "bird", ("b",), "robin", ("c", "d"), 0.5, "base_model", "0" * 64)
 
 
 def test_rows_survive_writing_and_reading(tmp_path):
@@ -14,7 +14,7 @@ def test_rows_survive_writing_and_reading(tmp_path):
     "name", ["\u00e9\u0301", "\u05d0", "\U0001f426", 'a "quoted"\nname', "x" * 255]
 )
 def test_any_name_survives(tmp_path, name):
-    row = Triplet("a", name, "bird", ("b",), "robin", ("c",), 0.5)
+    row = Triplet("a", name, "bird", ("b",), "robin", ("c",), 0.5, "base_model", "0" * 64)
     write_jsonl(tmp_path / "rows.jsonl", [row])
     assert read_jsonl(tmp_path / "rows.jsonl", Triplet) == [row]
 

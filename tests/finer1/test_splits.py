@@ -1,5 +1,4 @@
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -23,8 +22,8 @@ def images(label, train=6, validation=0, test=2, dataset="folder", category="bee
             category=category,
             label=label,
             group=None,
-            member=f"{label}/{place}",
             sha256=f"{dataset}{label}{place}",
+            phash="0" * 16,
             official=side,
         )
         for place, side in enumerate(sides)
@@ -86,24 +85,24 @@ def test_category_without_an_unseen_class_is_refused(settings):
 
 
 def test_shots_are_counted_per_seen_class(settings):
-    rows = split_images(beetles(), settings, 0, False).rows
+    rows = split_images(beetles(), settings, 0)
     counts = Counter((row.part, row.image.label) for row in rows if row.seen)
     seen = {row.image.label for row in rows if row.seen}
     assert all(counts["sft", label] == 1 and counts["tapo", label] == 4 for label in seen)
 
 
 def test_no_image_has_two_parts(settings):
-    rows = split_images(beetles(), settings, 0, False).rows
+    rows = split_images(beetles(), settings, 0)
     assert len({row.image.id for row in rows}) == len(rows) == 80
 
 
 def test_unseen_classes_train_nothing(settings):
-    rows = split_images(beetles(), settings, 0, False).rows
+    rows = split_images(beetles(), settings, 0)
     assert {row.part for row in rows if not row.seen} == {"validation", "test"}
 
 
 def test_remaining_training_images_validate(settings):
-    rows = split_images(beetles(train=8), settings, 0, False).rows
+    rows = split_images(beetles(train=8), settings, 0)
     counts = Counter((row.seen, row.part) for row in rows)
     # 6 seen classes with 8 - 5 left, 4 unseen with all 8
     assert counts[True, "validation"] == 18
@@ -111,41 +110,41 @@ def test_remaining_training_images_validate(settings):
 
 
 def test_official_validation_is_kept_and_the_rest_unused(settings):
-    rows = split_images(beetles(train=8, validation=3), settings, 0, False).rows
+    rows = split_images(beetles(train=8, validation=3), settings, 0)
     validation = [row for row in rows if row.part == "validation"]
     assert len(validation) == 30
     assert {row.image.official for row in validation} == {"validation"}
 
 
 def test_test_images_are_the_official_ones(settings):
-    rows = split_images(beetles(), settings, 0, False).rows
+    rows = split_images(beetles(), settings, 0)
     assert all((row.part == "test") == (row.image.official == "test") for row in rows)
 
 
 def test_class_that_grows_changes_no_other(settings):
     records = beetles(train=7)
-    before = parts(split_images(records, settings, 0, False).rows)
+    before = parts(split_images(records, settings, 0))
     more = [*records, *images("beetle 3", train=40)[20:]]
-    after = parts(split_images(more, settings, 0, False).rows)
+    after = parts(split_images(more, settings, 0))
     assert all(after[i] == part for i, part in before.items() if "beetle 3" not in i)
 
 
 def test_seed_changes_the_shots(settings):
     keep = settings.model_copy(update={"seen_fraction": 0.9})
-    first, second = (parts(split_images(beetles(), keep, seed, False).rows) for seed in (0, 1))
+    first, second = (parts(split_images(beetles(), keep, seed)) for seed in (0, 1))
     assert first != second
 
 
 def test_order_of_the_index_does_not_matter(settings):
-    first = parts(split_images(beetles(), settings, 0, False).rows)
-    second = parts(split_images(beetles()[::-1], settings, 0, False).rows)
+    first = parts(split_images(beetles(), settings, 0))
+    second = parts(split_images(beetles()[::-1], settings, 0))
     assert first == second
 
 
 def test_every_class_with_too_few_images_is_named(settings):
     records = beetles(train=4)
     with pytest.raises(ValueError, match=r"has 4 training images and needs 5") as error:
-        split_images(records, settings, 0, False)
+        split_images(records, settings, 0)
     assert len(str(error.value).splitlines()) == 6
     assert "split.sft_shots 1 + split.tapo_shots 4" in str(error.value)
 
@@ -153,24 +152,129 @@ def test_every_class_with_too_few_images_is_named(settings):
 def test_class_without_a_test_image_is_named(settings):
     records = [*beetles(9), *images("bare", test=0)]
     with pytest.raises(ValueError, match=r"bare \(beetle, folder\) has no test image"):
-        split_images(records, settings, 0, False)
-
-
-def with_copy(records):
-    """The last test image of beetle 0 gets the bytes of a training image of beetle 5."""
-    copied, original = images("beetle 0")[-1], images("beetle 5")[0]
-    return [replace(r, sha256=original.sha256) if r.id == copied.id else r for r in records]
-
-
-def test_same_file_in_two_parts_is_refused_with_both_rows(settings):
-    with pytest.raises(ValueError, match=r"beetle 5/0 .* the same file as folder/beetle 0/7"):
-        split_images(with_copy(beetles()), settings, 0, False)
-
-
-def test_same_file_in_two_parts_is_reported_in_a_subset(settings):
-    assert len(split_images(with_copy(beetles()), settings, 0, True).duplicates) == 1
+        split_images(records, settings, 0)
 
 
 def test_labels_are_sorted_by_category(settings):
-    rows = split_images(beetles(4), settings, 0, False).rows
+    rows = split_images(beetles(4), settings, 0)
     assert labels_by_category(rows) == {"beetle": ("beetle 0", "beetle 1", "beetle 2", "beetle 3")}
+
+
+@pytest.fixture
+def shared(settings):
+    """The same with overlap."""
+    return settings.model_copy(update={"overlap": True})
+
+
+def training(rows):
+    """Label -> (images of part sft, images of part tapo), of the seen classes."""
+    found = {row.image.label: (set(), set()) for row in rows if row.seen}
+    for row in rows:
+        if row.part in ("sft", "tapo"):
+            found[row.image.label][row.part == "tapo"].add(row.image.id)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("train", "sft_shots", "tapo_shots", "counts"),
+    # (sft, tapo, shared): of n images SFT takes the first, TAPO the last.
+    [
+        (5, 1, 4, (1, 4, 0)),
+        (4, 1, 4, (1, 4, 1)),
+        (3, 1, 4, (1, 3, 1)),
+        (4, 1, 3, (1, 3, 0)),
+        (2, 1, 1, (1, 1, 0)),
+        (1, 1, 1, (1, 1, 1)),
+        (5, 4, 3, (4, 3, 2)),
+        (2, 16, 16, (2, 2, 2)),
+    ],
+)
+def test_a_class_with_too_few_images_shares_the_fewest(
+    shared, train, sft_shots, tapo_shots, counts
+):
+    shots = {"sft_shots": sft_shots, "tapo_shots": tapo_shots}
+    rows = split_images(beetles(train=train), shared.model_copy(update=shots), 0)
+    for sft, tapo in training(rows).values():
+        assert (len(sft), len(tapo), len(sft & tapo)) == counts
+
+
+def test_a_shared_image_has_two_rows_in_a_row(shared):
+    rows = split_images(beetles(train=1), shared, 0)
+    assert [row.part for row in rows if row.seen] == ["sft", "tapo", "test", "test"] * 6
+
+
+def test_overlap_leaves_classes_with_enough_images_alone(settings, shared):
+    assert split_images(beetles(), shared, 0) == split_images(beetles(), settings, 0)
+
+
+def test_only_the_class_with_too_few_images_shares(shared):
+    rows = split_images(beetles(train=4), shared, 0)
+    few = sorted(training(rows))[0]
+    grown = [
+        record
+        for i in range(10)
+        for record in images(f"beetle {i}", train=4 if f"beetle {i}" == few else 7)
+    ]
+    found = training(split_images(grown, shared, 0))
+    assert [label for label, (sft, tapo) in found.items() if sft & tapo] == [few]
+
+
+def test_without_overlap_the_message_names_it(settings):
+    with pytest.raises(ValueError, match=r"or set split\.overlap to true to use some for both"):
+        split_images(beetles(train=4), settings, 0)
+
+
+def test_overlap_does_not_help_a_class_without_images(shared):
+    with pytest.raises(ValueError, match=r"has no training image; add one"):
+        split_images(beetles(train=0), shared, 0)
+
+
+def test_up_to_sixteen_shots_of_each_are_apart(settings):
+    shots = settings.model_copy(update={"sft_shots": 16, "tapo_shots": 16})
+    for sft, tapo in training(split_images(beetles(train=32), shots, 0)).values():
+        assert (len(sft), len(tapo), len(sft & tapo)) == (16, 16, 0)
+
+
+def preferred_images(side="train", **sides):
+    """One image of every beetle, the last of the side."""
+    return {
+        [r.id for r in images(f"beetle {i}", **sides) if r.official == side][-1] for i in range(10)
+    }
+
+
+def test_preferred_images_are_the_first_shots(settings):
+    preferred = preferred_images()
+    found = training(split_images(beetles(), settings, 0, preferred))
+    assert all(sft <= preferred for sft, _ in found.values())
+
+
+def test_shots_beyond_the_preferred_ones_stay_as_drawn(settings):
+    three = settings.model_copy(update={"sft_shots": 3, "tapo_shots": 2})
+    drawn = training(split_images(beetles(), three, 0))
+    found = training(split_images(beetles(), three, 0, preferred_images()))
+    for label, (sft, _) in found.items():
+        assert len(sft & drawn[label][0]) >= 2  # one image at most is pushed out
+
+
+def test_classes_without_a_preferred_image_use_drawn_ones(settings):
+    drawn = training(split_images(beetles(), settings, 0))
+    preferred = {name for name in preferred_images() if "beetle 3" in name}
+    found = training(split_images(beetles(), settings, 0, preferred))
+    assert all(found[label] == drawn[label] for label in found if label != "beetle 3")
+
+
+def test_a_preferred_validation_image_trains_and_no_longer_validates(settings):
+    sides = {"train": 6, "validation": 2}
+    preferred = preferred_images("validation", **sides)
+    rows = split_images(beetles(**sides), settings, 0, preferred)
+    seen = training(rows)
+    assert all(sft <= preferred for sft, _ in seen.values())
+    validation = {row.image.id for row in rows if row.part == "validation"}
+    assert not validation & {image_id for sft, _ in seen.values() for image_id in sft}
+    # Ten classes of two, less one of each of the six seen.
+    assert len(validation) == 14
+
+
+def test_a_preferred_test_image_stays_one(settings):
+    rows = split_images(beetles(), settings, 0, preferred_images("test"))
+    assert rows == split_images(beetles(), settings, 0)

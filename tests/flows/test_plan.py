@@ -4,7 +4,7 @@ from finer1.params import load_values
 from flows.plan import plan_experiments
 
 
-def no_data(dataset):
+def no_data(params):
     return {}
 
 
@@ -51,13 +51,29 @@ def test_a_single_experiment_compares_its_models(values):
 
 
 def test_each_run_gets_what_its_dataset_needs(values):
-    values["experiments"]["own"] = {"download.dataset": "folder"}
-    contents = {"folder": {"download.content": "abc"}, "world": {}}
-    plan = plan_experiments(values, ["fast", "own"], None, contents.__getitem__)
+    values["experiments"]["own"] = {"download.datasets": ["moths"]}
+    contents = {"moths": {"download.content": "abc"}, "world": {}}
+    data = lambda params: contents[params.download.datasets[0]]  # noqa: E731
+    plan = plan_experiments(values, ["fast", "own"], None, data)
     assert [trial.differences for trial in plan.trials] == [
         {"sft.epochs": 1, "seed": 0},
-        {"download.content": "abc", "download.dataset": "folder", "seed": 0},
+        {"download.content": "abc", "download.datasets": ["moths"], "seed": 0},
     ]
+
+
+def test_an_experiment_may_be_like_another(values):
+    values["experiments"] |= {
+        "slow": {"sft.epochs": 9, "sft.lr": 0.1},
+        "slower": {"like": "slow", "sft.epochs": 10},
+    }
+    plan = plan_experiments(values, ["slower"], None, no_data)
+    assert plan.trials[0].differences == {"sft.epochs": 10, "sft.lr": 0.1, "seed": 0}
+
+
+def test_experiments_that_are_like_each_other_are_refused(values):
+    values["experiments"] |= {"hen": {"like": "egg"}, "egg": {"like": "hen"}}
+    with pytest.raises(ValueError, match=r"hen is like itself \(hen, egg\)"):
+        plan_experiments(values, ["hen"], None, no_data)
 
 
 def test_a_wrong_value_is_refused_before_anything_runs(values):

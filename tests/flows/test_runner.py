@@ -76,7 +76,7 @@ def test_an_unknown_stage_leaves_the_settings_alone(project):
 
 def test_a_caller_that_holds_the_folder_has_hashed_the_data_too(project, photos):
     with hold(project):
-        request = Request(assignments=("download.dataset=folder",), data_root=photos, is_held=True)
+        request = Request(assignments=("download.datasets=[bird]",), data_root=photos, is_held=True)
         assert run(request, project) == 0
     assert load_params(project / "params.yaml").download.content is None
 

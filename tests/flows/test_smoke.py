@@ -12,13 +12,13 @@ def test_the_copy_does_not_follow_the_users_settings(repository, tmp_path):
     (root / "params.yaml").write_bytes((repository / "params.yaml").read_bytes())
     edits = {
         "paths.base": "models/base/mine",
-        "download.dataset": "bird",
+        "download.datasets": ["bird"],
         "download.content": "abc",
         "concepts.engine": "openai:large",
     }
     set_values(root / "params.yaml", edits)
     prepare(root, copy, "smoke")
     params = load_params(copy / "params.yaml")
-    assert (params.download.dataset, params.download.content) == ("world", None)
+    assert (params.download.datasets, params.download.content) == (("world",), None)
     assert params.concepts.engine == "oracle"
     assert (copy / "models/base/world/config.json").exists()

@@ -1,13 +1,17 @@
 import json
 import shlex
 import sys
-from itertools import pairwise
 
+import numpy as np
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
+from finer1.params import load_params
+from flows.cli import app
 from flows.processes import as_typed
 from flows.summary import print_summary
-from flows.values import configure, set_values
+from flows.values import set_values
 
 
 @pytest.fixture
@@ -18,21 +22,33 @@ def scored(project):
     return project
 
 
-def test_the_printed_command_reads_own_images(scored, tmp_path_factory, capsys):
+def test_the_printed_command_reads_own_images(scored, tmp_path_factory, capsys, monkeypatch):
     print_summary(scored)
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "--root FOLDER" in line]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "FOLDER --" in line]
     words = shlex.split(line)
-    assignments = [word for option, word in pairwise(words) if option == "-S"]
-    folder = tmp_path_factory.mktemp("photos")
-    (folder / "a.jpg").write_bytes(b"a")
-    params = configure(scored / "params.yaml", assignments, folder)
-    assert params.download.dataset == "folder"
-    assert params.concepts.engine == params.cot.engine == "template"
+    place = words.index("data")
+    folder = _class_folders(tmp_path_factory.mktemp("photos"))
+    given = {"FOLDER": str(folder), "WORD": "beetle"}
+    monkeypatch.chdir(scored)
+    result = CliRunner().invoke(app, [given.get(word, word) for word in words[place:]])
+    assert result.exit_code == 0, result.output
+    assert load_params(scored / "params.yaml").download.datasets != ("world",)
+
+
+def _class_folders(root):
+    """Six images of each of four classes, all different."""
+    noise = np.random.default_rng(0)
+    for name in ("golden tiger", "green tiger", "black dor", "violet dor"):
+        (root / name).mkdir()
+        for number in range(6):
+            pixels = noise.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    return root
 
 
 def test_caveats_are_those_of_the_dataset(scored, capsys):
     caveats = {"world": ["drawn"], "bird": ["photographs"]}
-    set_values(scored / "params.yaml", {"download.dataset": "bird", "report.caveats": caveats})
+    set_values(scored / "params.yaml", {"download.datasets": ["bird"], "report.caveats": caveats})
     print_summary(scored)
     told = capsys.readouterr().out
     assert "  * photographs" in told

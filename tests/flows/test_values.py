@@ -1,15 +1,15 @@
 import pytest
 import yaml
 
-from finer1.files import sha256_folder
-from flows.values import configure, data_differences, parse_assignments, set_values
+from finer1.params import load_params
+from flows.values import configure, parse_assignments, set_values
 
 
 @pytest.fixture
 def photos(tmp_path):
-    """A data folder."""
+    """A folder with what looks like CUB-200-2011."""
     (tmp_path / "photos").mkdir()
-    (tmp_path / "photos/a.txt").write_text("a")
+    (tmp_path / "photos/train_test_split.txt").write_text("1 1")
     return tmp_path / "photos"
 
 
@@ -54,23 +54,41 @@ def test_a_refused_value_is_not_written(project):
     assert (project / "params.yaml").read_bytes() == before
 
 
-def test_a_folder_enters_by_its_content_not_its_place(tmp_path):
-    for name in ("here", "there"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "a.txt").write_text("a")
-    here, there = (data_differences(tmp_path / name, "folder") for name in ("here", "there"))
-    assert here == there == {"download.content": sha256_folder(tmp_path / "here")}
+def test_a_folder_enters_by_its_content_not_its_place(project, photos):
+    here = configure(project / "params.yaml", ["download.datasets=[bird]"], photos)
+    photos.rename(photos.with_name("there"))
+    there = configure(project / "params.yaml", [], photos.with_name("there"))
+    assert here.download.content == there.download.content is not None
+    (photos.with_name("there") / "images.txt").write_text("1 a")
+    changed = configure(project / "params.yaml", [], photos.with_name("there"))
+    assert changed.download.content != here.download.content
+
+
+def test_without_the_folder_its_content_stays(project, photos):
+    given = configure(project / "params.yaml", ["download.datasets=[bird]"], photos)
+    assert configure(project / "params.yaml", [], None) == given
+
+
+def test_ones_own_dataset_is_hashed_in_the_project(project):
+    own = project / "data/own/moths"
+    own.mkdir(parents=True)
+    (own / "index.jsonl").write_text("a")
+    first = configure(project / "params.yaml", ["download.datasets=[moths]"], None)
+    (own / "index.jsonl").write_text("b")
+    second = configure(project / "params.yaml", [], None)
+    assert first.download.content != second.download.content
 
 
 def test_a_dataset_read_from_no_folder_leaves_the_settings_alone(project, photos):
     before = (project / "params.yaml").read_bytes()
-    configure(project / "params.yaml", [], photos)  # download.dataset: world
+    configure(project / "params.yaml", [], photos)  # download.datasets: [world]
     assert (project / "params.yaml").read_bytes() == before
 
 
-def test_a_dataset_given_with_the_folder_decides(project, photos):
-    params = configure(project / "params.yaml", ["download.dataset=folder"], photos)
-    assert params.download.content == sha256_folder(photos)
+def test_a_dataset_that_is_nowhere_names_those_that_are(project):
+    with pytest.raises(ValueError, match=r"no dataset moths; there are world, aircraft, .*, pet;"):
+        configure(project / "params.yaml", ["download.datasets=[moths]"], None)
+    assert load_params(project / "params.yaml").download.datasets == ("world",)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
 """A context for stage bodies, outside any tracked run, and images to run them on."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from finer1.files import sha256_folder
+from finer1.datasets.interface import ListedImage
+from finer1.files import sha256_file, sha256_folder
+from finer1.own.dataset import Addition, OwnDataset, write_dataset
 from finer1.params import check_params, load_params
+from finer1.progress import Progress
 from tasks.stage import Context
 from tasks.tracking import prepare_store
 
@@ -57,6 +62,7 @@ def make_context(repository, tmp_path, logged):
             resume=tmp_path / "resume",
             store=tmp_path / "store",
             data_root=data_root,
+            home=tmp_path,
             server=None,
             api_key=None,
             vllm_server=None,
@@ -71,20 +77,47 @@ def make_context(repository, tmp_path, logged):
 
 
 @pytest.fixture
-def own_images(tmp_path):
-    """A folder of four sub-categories of ten drawn images each, and the changes that read it."""
-    root = tmp_path / "beetle"
-    for place, name in enumerate(("golden_tiger", "green_tiger", "black_dor", "violet_dor")):
+def any_release(monkeypatch):
+    """Takes whatever lies in paths.released for the release."""
+    monkeypatch.setattr("finer1.released.files.released_files", lambda: ())
+
+
+@pytest.fixture
+def content_of():
+    """What download.content is for a dataset of one's own in a folder."""
+
+    def content_of(folder):
+        line = f"{folder.name} {sha256_folder(folder)}\n"
+        return hashlib.sha256(line.encode()).hexdigest()
+
+    return content_of
+
+
+@pytest.fixture
+def own_images(tmp_path, content_of):
+    """A dataset of one's own, four sub-categories of ten drawn images each, two for the test.
+
+    Returns its folder and the changes that read it.
+    """
+    source, additions = tmp_path / "photos", []
+    for place, label in enumerate(("golden tiger", "green tiger", "black dor", "violet dor")):
+        noise = np.random.default_rng(place)
         for number in range(10):
-            path = root / name / f"{number}.png"
+            path = source / label / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (24, 20), (place * 60, number * 20, 99)).save(path)
-    (root / "category.txt").write_text("beetle\n")
+            Image.fromarray(noise.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(path)
+            side = "test" if number < 2 else "train"
+            name = f"{label}/{number}.png"
+            image = ListedImage(name, "beetle", label, None, side, path, str(path))
+            additions.append(Addition(image, sha256_file(path)))
+    folder = tmp_path / "data/own/beetles"
+    about = OwnDataset("beetle", "photos")
+    write_dataset(folder, about, additions, False, Progress("add", len(additions), "images"))
     changes = {
-        "download.dataset": "folder",
-        "download.content": sha256_folder(root),
+        "download.datasets": ["beetles"],
+        "download.content": content_of(folder),
         "concepts.engine": "template",
         "concepts.captions_per_instruction": 2,
         "cot.engine": "template",
     }
-    return root, changes
+    return folder, changes

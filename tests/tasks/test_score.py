@@ -29,9 +29,7 @@ def context(repository, tmp_path):
     params = params.model_copy(update={"paths": params.paths.model_copy(update=paths)})
     rows = []
     for place, label in enumerate(LABELS):
-        record = ImageRecord(
-            f"w/{label}", "w", "bird", label, None, f"{label}.png", "0" * 64, "test"
-        )
+        record = ImageRecord(f"w/{label}", "w", "bird", label, None, "0" * 64, "0" * 16, "test")
         rows.append(SplitRecord(record, seen=place < 3, part="test"))
     write_jsonl(params.paths.splits, rows)
     tables = {}

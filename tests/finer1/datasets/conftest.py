@@ -1,18 +1,9 @@
-"""Datasets to read: the real photographs where they are, and drawn ones in the same layout."""
+"""A dataset of drawn images in the layout of CUB-200-2011."""
 
 import pytest
 from PIL import Image
 
 SPECIES = ("001.Black_footed_Albatross", "029.American_Crow", "030.Fish_Crow")
-
-
-@pytest.fixture
-def real_data(repository):
-    """Folder of real photographs in their archives' layouts; they are not part of the project."""
-    folder = repository.parent / "shared" / "data" / "real"
-    if not folder.is_dir():
-        pytest.skip(f"no real photographs at {folder}")
-    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import pytest
 
 from finer1.data_params import QuestionsParams
+from finer1.evaluation.options import NameScores
 from finer1.evaluation.questions import build_questions
 from finer1.prompts import question
 from finer1.records import ImageRecord, SplitRecord
@@ -12,14 +13,17 @@ GROUPS = {
 
 
 def settings(**changes):
-    values = {"part": "test", "images_per_class": 2, "options": "siblings", "num_options": 4}
+    values = {
+        "part": "test", "images_per_class": 2, "source": "built", "order": "shuffled",
+        "options": "siblings", "encoder": "open_clip:none", "num_options": 4,
+    }  # fmt: skip
     return QuestionsParams(**(values | changes))
 
 
 def image(label, number, part="test", group="", category="bird"):
     member = f"{label}/{number}.png"
     kin = GROUPS[label] if group == "" else group
-    record = ImageRecord(f"w/{member}", "w", category, label, kin, member, "0" * 64, "test")
+    record = ImageRecord(f"w/{member}", "w", category, label, kin, "0" * 64, "0" * 16, "test")
     return SplitRecord(record, seen=label.endswith("wren"), part=part)
 
 
@@ -82,6 +86,26 @@ def test_a_source_of_siblings_has_siblings_alone(splits, num_options, source):
 def test_unknown_groups_make_the_source_random():
     rows = [image(label, 0, group=None) for label in GROUPS]
     assert {item.source for item in closed(build_questions(rows, settings(), seed=0))} == {"random"}
+
+
+def test_foci_options_are_the_likeliest_names_in_seeded_order(splits):
+    names = tuple(sorted(GROUPS))  # ash wren, elm wren, kelp tern, oak wren, reed tern, sand tern
+    cosines = {row.image.id: (0.1, 0.2, 0.3, 0.4, 0.5, 0.6) for row in splits}
+    scores = NameScores("foci:clip@0123", {("w", "bird"): names}, cosines)
+    asked = closed(build_questions(splits, settings(options="foci"), 0, scores))
+    likeliest = {"sand tern", "reed tern", "oak wren"}
+    assert {item.source for item in asked} == {"foci:clip@0123"}
+    for item in asked:
+        # The four likeliest; a truth below them takes the place of the fourth.
+        assert set(item.options) == likeliest | {
+            "kelp tern" if item.label in likeliest else item.label
+        }
+    assert len({item.options.index(item.label) for item in asked}) > 1
+
+
+def test_an_image_with_other_parts_is_asked_about_once(splits):
+    twice = [image("elm wren", 7, part=part) for part in ("sft", "tapo")]
+    assert build_questions(splits + twice, settings(), 0) == build_questions(splits, settings(), 0)
 
 
 def test_options_mix_seen_and_unseen_classes(splits):

@@ -43,8 +43,10 @@ def make_run(repository, tmp_path_factory):
         params = params.model_copy(update={"paths": params.paths.model_copy(update=paths)})
         rows = _splits(params.paths.images)
         write_jsonl(params.paths.splits, rows)
+        write_json(params.paths.audit, AUDIT)
         _write_evaluation(params, rows)
         _write_training(params, rows, teacher)
+        _write_recorded(params)
         return params
 
     return make
@@ -62,6 +64,27 @@ def metrics(params):
     return json.loads((params.paths.metrics / "score.json").read_text(encoding="utf-8"))
 
 
+AUDIT = {
+    "w": {
+        "images": 20,
+        "classes": 5,
+        "sides": {"test": 20},
+        "unreadable": 0,
+        "notes": ["w is a part of the official dataset"],
+        "findings": [
+            {
+                "level": "warning",
+                "kind": "near-duplicate",
+                "where": "w",
+                "what": f"a {HOSTILE} b",
+                "remedy": "look",
+            }
+        ]
+        * 6,
+    }
+}
+
+
 def _splits(archive):
     rows, members = [], []
     for place, label in enumerate(LABELS):
@@ -70,9 +93,11 @@ def _splits(archive):
             Image.new("RGB", (16, 16), (60 * place, 40 * number, 90)).save(buffer, "PNG")
             member = f"{place}/{number}.png"
             members.append((member, buffer.getvalue()))
-            record = ImageRecord(f"w/{member}", "w", "bird", label, None, member, "0" * 64, "test")
+            record = ImageRecord(
+                f"w/{member}", "w", "bird", label, None, "0" * 64, "0" * 16, "test"
+            )
             rows.append(SplitRecord(record, seen=place < 3, part=part))
-    write_archive(archive, members)
+    write_archive(archive / "w.zip", members)
     return rows
 
 
@@ -123,13 +148,27 @@ def _write_training(params, rows, teacher):
         paths.triplets,
         [
             Triplet("w/1/1.png", "elm wren", "bird", ("w/1/2.png",), "oak wren", ("w/2/1.png",),
-                    0.9)
+                    0.9, "base_model", "0" * 64)
         ],
     )  # fmt: skip
     paths.logs.mkdir(parents=True)
+    Image.new("RGB", (60, 40), (1, 2, 3)).save(paths.logs / "triplets.jpg")
     log = [{"step": step, "metrics": {"loss": 2 / step, HOSTILE: step}} for step in (1, 2, 3)]
     text = "".join(json.dumps(line) + "\n" for line in log)
     (paths.logs / "sft.jsonl").write_text(text, encoding="utf-8")
+
+
+def _write_recorded(params):
+    """What split, sft and tapo recorded, as far as the page tells it."""
+    counts = {"training_images": 9, "evaluation_images": 8, "trained_and_evaluated": 0}
+    counts |= {"overlap_images": 0, "overlap_classes": 0, "unseen_seen_elsewhere": 0}
+    counts |= {"duplicates": 0, "duplicates_trained_and_evaluated": 0, "sft_released": 2}
+    counts |= {"near_duplicate_distance": 6, "near_duplicates_test": 3}
+    counts |= {"near_duplicates_validation": 0}
+    folder = params.paths.metrics
+    write_json(folder / "split.json", {f"split/{name}": n for name, n in counts.items()})
+    write_json(folder / "sft.json", {"train/steps": 3})
+    write_json(folder / "tapo.json", {"triplets/anchors": 1, "triplets/positives_augmented": 0})
 
 
 @pytest.fixture(scope="session")

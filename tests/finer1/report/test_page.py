@@ -1,3 +1,4 @@
+import base64
 import re
 from html.parser import HTMLParser
 
@@ -54,13 +55,19 @@ def test_ids_are_unique(page):
     assert len(ids) == len(set(ids))
 
 
+def test_the_sheet_of_triplets_is_in_the_page_with_its_encoder(params, page):
+    content = (params.paths.logs / "triplets.jpg").read_bytes()
+    assert f"data:image/jpeg;base64,{base64.b64encode(content).decode()}" in page
+    assert "encoder <code>base_model</code>" in page
+
+
 def test_every_caveat_stands_in_the_section_of_the_result_table(params, page):
     section = page.split('<section id="results">')[1].split("</section>")[0]
     assert section.count("<li>") == len(params.report.caveats["world"]) > 0
 
 
 def test_another_dataset_has_none_of_the_worlds_caveats(params):
-    download = params.download.model_copy(update={"dataset": "folder"})
+    download = params.download.model_copy(update={"datasets": ("moths",)})
     page = render_page(read_inputs(params.model_copy(update={"download": download})))
     assert "Read these figures with care" not in page
     assert params.report.caveats["world"][0] not in page

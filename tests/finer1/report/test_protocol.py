@@ -33,8 +33,8 @@ def test_unseen_names_among_the_options_are_counted(inputs, tell):
     text = tell(rationales=[naming, *others])["Unseen sub-categories"]
     assert text == (
         "None of the images trained on show an unseen sub-category, and none of the 1 unseen ones "
-        "is an answer in training; but 1 of the 1 are named among the options of the rationales, "
-        "whose comparison may describe them."
+        "is an answer in training; but 1 of the 1 are named among the options of 1 of the 3 "
+        "rationales, whose comparison may describe them."
     )
 
 
@@ -43,6 +43,67 @@ def test_trained_unseen_images_would_be_told(inputs, tell):
     leaked = replace(inputs.rationales[0], image_id=unseen.id, label=unseen.label)
     text = tell(rationales=[leaked])["Unseen sub-categories"]
     assert text.startswith("1 of the images trained on shows an unseen sub-category, and 1 of the")
+
+
+def test_released_rationales_of_unknown_options_are_told(inputs, tell):
+    first, *others = inputs.rationales
+    text = tell(rationales=[replace(first, options=()), *others])["Unseen sub-categories"]
+    assert text.endswith("The options of 1 released rationales could not be told.")
+
+
+def test_that_training_and_evaluation_are_apart_is_told(tell):
+    assert tell()["Training and evaluation apart"] == (
+        "Checked in every run before it trains: none of the 9 images trained on is among the 8 of "
+        "validation and test. No pairs of files have equal bytes but other parts or labels. 3 "
+        "pairs of a training and a test image look alike, and 0 of a training and a validation "
+        "image (perceptual hashes at most 6 of 64 bits apart). SFT and TAPO share no image."
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"overlap_images": 4, "overlap_classes": 3},
+         "SFT and TAPO share 4 images, of 3 sub-categories with too few for both (split.overlap)."),
+        ({"duplicates": 2, "duplicates_trained_and_evaluated": 1},
+         "2 pairs of files have equal bytes but other parts or labels; in 1 of them one is trained "
+         "on and the other evaluated."),
+        ({"unseen_seen_elsewhere": 5}, "5 unseen sub-categories have the name of a seen one of"),
+    ],
+)  # fmt: skip
+def test_what_training_and_evaluation_share_is_told(inputs, tell, counts, words):
+    recorded = {**inputs.recorded, **{f"split/{name}": n for name, n in counts.items()}}
+    assert words in tell(recorded=recorded)["Training and evaluation apart"]
+
+
+def test_augmented_positives_are_told(inputs, tell):
+    assert "random augmentation" not in tell()["Stage 2, TAPO"]
+    recorded = {
+        **inputs.recorded, "triplets/anchors": 8, "triplets/positives_augmented": 3
+    }  # fmt: skip
+    assert (
+        "In 3 of 8 triplets the positive is a random augmentation of the anchor (flip, shift, "
+        "brightness): its sub-category has no other TAPO image."
+    ) in tell(recorded=recorded)["Stage 2, TAPO"]
+
+
+def test_released_sft_images_are_told(tell):
+    text = tell({"split": {"sft_images": "released", "overlap": True}})["Stage 1, SFT"]
+    assert text.startswith("at most 1 image(s) per seen sub-category (2 are those of the release),")
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({}, "questions in ten wordings."),
+        ({}, "in an order drawn per question by seed 0;"),
+        ({"questions": {"source": "released", "order": "shuffled"}}, "in an order drawn"),
+        ({"questions": {"source": "released", "order": "stored"}}, "in the released order;"),
+        ({"questions": {"source": "released"}}, "questions in the released wording."),
+    ],
+)
+def test_wording_and_order_of_the_questions_are_told(tell, sections, words):
+    assert words in tell(sections)["Questions"]
 
 
 def test_options_do_not_count_where_the_answer_alone_is_trained_on(tell):
@@ -62,6 +123,8 @@ def test_sft_that_waits_for_the_format_tells_its_length(tell):
     [
         ({}, "negative: the nearest other seen sub-category."),
         ({"triplets": {"negative": "random"}}, "negative: another seen sub-category, drawn at"),
+        ({"triplets": {"rank": 2}}, "negative: the 2. nearest other seen sub-category."),
+        ({"triplets": {"negative": "siblings"}}, "negative: the nearest seen sub-category of the"),
         ({"tapo": {"negative_image": "blackened"}}, "anchor with 60 % of its patches black"),
         ({}, "trained on under the anchor"),
         ({"tapo": {"update_image": "own"}}, "trained on under the image sampled with"),

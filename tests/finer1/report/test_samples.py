@@ -5,7 +5,6 @@ from finer1.report.pictures import Pictures
 from finer1.report.samples import (
     choose_concepts,
     choose_samples,
-    choose_triplets,
     worst_confusions,
 )
 
@@ -55,13 +54,6 @@ def test_confusions_show_both_classes(inputs, pictures):
         ("elm wren", 2, 2)
     ] * 3
     assert all(len(pair.label_pictures) == len(pair.answered_pictures) == 2 for pair in confusions)
-
-
-def test_triplets_show_anchor_positive_and_negative(inputs, pictures):
-    (card,) = choose_triplets(inputs, pictures)
-    assert [card.anchor, card.positive, card.negative] == [
-        pictures.uri(key) for key in ("w/1/1.png", "w/1/2.png", "w/2/1.png")
-    ]
 
 
 def test_the_best_concept_has_the_longest_bar(inputs, pictures, cells):

@@ -46,6 +46,8 @@ def triplets():
             negative_label=other,
             negatives=(f"{other}0", f"{other}1"),
             similarity=0.5,
+            encoder="base_model",
+            encoder_sha256="0" * 64,
         )
         for label, other in (LABELS, LABELS[::-1])
         for i in range(2)

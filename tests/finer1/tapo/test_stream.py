@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from finer1.tapo import stream as stream_module
 from finer1.tapo.stream import PromptStream
@@ -108,3 +110,65 @@ def test_a_stream_of_degenerate_anchors_ends_nowhere(stream, triplets):
     # After an epoch of four that was passed over one is taken all the same.
     source = stream(explore_rate=1e-6)
     assert source.take(0, 3, {triplet.anchor: 9 for triplet in triplets}) == [4, 9, 14]
+
+
+@pytest.fixture
+def alone(triplets, settings):
+    """A stream whose anchors have no other image of their sub-category."""
+
+    def build(seed=0, read=None, **changes):
+        rows = [replace(triplet, positives=(triplet.anchor,)) for triplet in triplets]
+        changed = settings.model_copy(update=changes)
+        return PromptStream(rows, read or ramp, {"bird": ("a", "b")}, changed, 8, seed)
+
+    return build
+
+
+def ramp(name):
+    pixels = np.arange(32 * 32 * 3).reshape(32, 32, 3) % 200 + int(name[1])
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_a_positive_that_is_the_anchor_is_augmented_always(alone, augmented):
+    source = alone(augment=augmented)
+    for number in range(20):
+        prompt = source.prompt(number)
+        assert prompt.positive.size == prompt.anchor.size
+        assert prompt.positive.tobytes() != prompt.anchor.tobytes()
+    if not augmented:
+        assert prompt.anchor.tobytes() == ramp(source.triplet(19).anchor).tobytes()
+
+
+def test_the_augmented_positive_is_the_same_again(alone):
+    source = alone(augment=False)
+    early = [look(source.prompt(number)) for number in range(8)]
+    assert look(alone(augment=False).prompt(7)) == early[7]
+    assert look(alone(augment=False, seed=1).prompt(7)) != early[7]
+
+
+def test_each_epoch_augments_anew(alone):
+    source = alone(augment=False)
+    positives = {
+        (source.triplet(number).anchor, source.prompt(number).positive.tobytes())
+        for number in range(16)
+    }
+    assert len(positives) == 16  # four epochs of four anchors
+
+
+def test_an_augmentation_that_changes_nothing_is_mirrored(alone):
+    source = alone(augment=False, augment_shift=0.0, augment_brightness=0.0)
+    for number in range(8):
+        prompt = source.prompt(number)
+        assert prompt.positive.tobytes() == ImageOps.mirror(prompt.anchor).tobytes()
+
+
+def test_other_prompts_do_not_depend_on_a_lone_anchor(stream, alone):
+    # Beside lone anchors, a triplet with a positive of its own gives what it always gave.
+    source, lone = stream(augment=False), alone(augment=False, read=numbered)
+    mixed = PromptStream(
+        [*source.triplets[:3], lone.triplets[3]], numbered, source.labels, source.settings, 8, 0
+    )
+    for number in range(8):
+        if source.triplet(number) == mixed.triplet(number):
+            assert look(mixed.prompt(number)) == look(source.prompt(number))

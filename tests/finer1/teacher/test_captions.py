@@ -18,7 +18,7 @@ def described(label, *captions):
         category="bird",
         label=label,
         group=None,
-        member=label,
+        phash="0" * 16,
         sha256=label,
         official="train",
     )

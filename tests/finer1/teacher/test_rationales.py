@@ -22,7 +22,7 @@ def case(label):
         category="bird",
         label=label,
         group=None,
-        member=label,
+        phash="0" * 16,
         sha256=f"hash of {label}",
         official="train",
     )

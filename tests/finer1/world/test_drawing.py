@@ -4,25 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from finer1.data_params import DownloadParams
-from finer1.datasets.world import SIDES, read, render_seed
+from finer1.data_params import WorldParams
+from finer1.datasets.world import SIDES, draw_world, render_seed
 from finer1.world.drawing import draw, png_bytes
 from finer1.world.taxonomy import ATTRIBUTES, all_species, flipped, species_of
 
 NUISANCE = 0.8
 
 
-def settings(seed: int = 0) -> DownloadParams:
-    world = {
-        "seed": seed,
-        "train_per_class": 2,
-        "validation_per_class": 1,
-        "test_per_class": 1,
-        "nuisance": NUISANCE,
-    }
-    required = {"dataset": "world", "content": None, "subset": False, "world": world}
-    return DownloadParams.model_construct(
-        **required | {"world": DownloadParams.model_fields["world"].annotation(**world)}
+def settings(seed: int = 0) -> WorldParams:
+    return WorldParams(
+        seed=seed, train_per_class=2, validation_per_class=1, test_per_class=1, nuisance=NUISANCE
     )
 
 
@@ -58,17 +50,17 @@ def test_the_image_file_carries_what_it_shows():
 
 
 def test_the_data_set_holds_every_class_on_every_side():
-    rows = [record for record, _ in read(None, settings())]
+    rows = draw_world(settings()).images
     assert len(rows) == 72 * 4
-    assert len({record.id for record in rows}) == len({record.sha256 for record in rows}) == 288
+    assert len({row.path for row in rows}) == len({row.source for row in rows}) == 288
     for side in SIDES:
         assert {r.label for r in rows if r.official == side} == {s.name for s in all_species()}
 
 
 def test_another_world_seed_gives_other_images():
-    first, second = (next(iter(read(None, settings(seed))))[0] for seed in (0, 1))
-    assert first.member == second.member
-    assert first.sha256 != second.sha256
+    first, second = (draw_world(settings(seed)).images[0] for seed in (0, 1))
+    assert first.path == second.path
+    assert first.source != second.source
 
 
 def test_render_seeds_are_apart():

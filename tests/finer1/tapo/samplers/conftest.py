@@ -50,6 +50,8 @@ def triplets():
             negative_label=names[i ^ 1],
             negatives=(f"{i ^ 1}-0",),
             similarity=0.5,
+            encoder="base_model",
+            encoder_sha256="0" * 64,
         )
         for i in range(4)
     ]

@@ -1,0 +1,1 @@
+"""Image embeddings by name, for triplets and for the options of questions."""

@@ -1,0 +1,202 @@
+from dataclasses import replace
+
+import pytest
+
+from finer1.records import ImageRecord, Rationale, SplitRecord, Triplet
+from finer1.separation import (
+    check_rationales,
+    check_split,
+    check_triplets,
+    find_duplicates,
+    seen_elsewhere,
+    unseen_named,
+)
+
+
+def row(name, part, seen=True, official=None, **changes):
+    """Row of the image d/<label>/<number>, named `<label>/<number>`."""
+    if official is None:
+        official = "test" if part == "test" else "train"
+    record = ImageRecord(
+        id=f"d/{name}",
+        dataset="d",
+        category="bird",
+        label=name.partition("/")[0],
+        group=None,
+        sha256=name,
+        phash="0" * 16,
+        official=official,
+    )
+    return SplitRecord(replace(record, **changes), seen, part)
+
+
+@pytest.fixture
+def rows():
+    """Two seen sub-categories of three training images each, and the unseen reed tern."""
+    return [
+        *(row(f"{label}/{i}", part) for label in ("elm wren", "oak wren")
+          for i, part in enumerate(("sft", "tapo", "tapo", "validation", "test"))),
+        *(row(f"reed tern/{i}", part, seen=False) for i, part in enumerate(("validation", "test"))),
+    ]  # fmt: skip
+
+
+def rationale(image="d/elm wren/0", label="elm wren", options=("elm wren", "oak wren")):
+    return Rationale(f"cot/{image}", image, "bird", label, "?", "a", options, "c", label, 1, "t")
+
+
+def triplet(anchor="d/elm wren/1", **changes):
+    return replace(
+        Triplet(anchor, "elm wren", "bird", ("d/elm wren/2",), "oak wren",
+                ("d/oak wren/1", "d/oak wren/2"), 0.5, "e", "0"),
+        **changes,
+    )  # fmt: skip
+
+
+def test_a_split_that_is_apart_is_counted(rows):
+    assert check_split(rows, overlap=False) == {
+        "split/training_images": 6,
+        "split/evaluation_images": 6,
+        "split/trained_and_evaluated": 0,
+        "split/unseen_trained": 0,
+        "split/overlap_images": 0,
+        "split/overlap_classes": 0,
+        "split/unseen_seen_elsewhere": 0,
+    }
+
+
+def test_shared_images_are_counted_once(rows):
+    counts = check_split([*rows, row("elm wren/0", "tapo"), row("elm wren/1", "sft")], overlap=True)
+    assert counts["split/training_images"] == 6
+    assert (counts["split/overlap_images"], counts["split/overlap_classes"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("extra", "overlap", "words"),
+    [
+        (row("elm wren/0", "test", official="train"), True,
+         r"d/elm wren/0 has the part test, officially train"),
+        (row("elm wren/0", "test"), True, r"d/elm wren/0 has the parts sft and test"),
+        (row("elm wren/0", "validation"), True, r"d/elm wren/0 has the parts sft and validation"),
+        (row("elm wren/0", "sft"), True, r"d/elm wren/0 has the parts sft and sft"),
+        (row("elm wren/0", "tapo"), False, r"d/elm wren/0 has the parts sft and tapo"),
+        (row("elm wren/9", "tapo", official="test"), True,
+         r"d/elm wren/9 has the part tapo, officially test"),
+        (row("reed tern/9", "tapo", seen=False), True,
+         r"d/reed tern/9 has the part tapo, but reed tern is unseen"),
+        (row("reed tern/9", "sft"), True, r"reed tern \(bird, d\) is both seen and unseen"),
+    ],
+)  # fmt: skip
+def test_a_split_that_is_not_apart_is_refused(rows, extra, overlap, words):
+    with pytest.raises(ValueError, match=words):
+        check_split([*rows, extra], overlap)
+
+
+def test_many_wrong_rows_are_cut_short(rows):
+    wrong = [row(f"reed tern/{i}", "sft", seen=False) for i in range(10, 40)]
+    with pytest.raises(ValueError, match=r"\.\.\. and 10 more") as error:
+        check_split([*rows, *wrong], overlap=False)
+    assert len(str(error.value).splitlines()) == 21
+
+
+def test_names_seen_in_another_dataset_are_found(rows):
+    other = row("Reed_Tern/0", "test", dataset="e", label="Reed_Tern")
+    assert seen_elsewhere(rows) == []
+    assert seen_elsewhere([*rows, other]) == [("d", "bird", "reed tern")]
+
+
+def test_equal_bytes_in_other_parts_or_classes_are_duplicates(rows):
+    copy = row("reed tern/9", "test", seen=False, sha256="elm wren/0")
+    (found,) = find_duplicates([*rows, copy])
+    assert str(found) == (
+        "d/reed tern/9 (test, reed tern) is the same file as d/elm wren/0 (sft, elm wren)"
+    )
+    assert found.is_leak
+
+
+def test_a_duplicate_in_both_stages_is_no_leak(rows):
+    (found,) = find_duplicates([*rows, row("elm wren/9", "tapo", sha256="elm wren/0")])
+    assert not found.is_leak
+
+
+def test_equal_bytes_in_one_part_and_class_are_no_duplicate(rows):
+    assert find_duplicates([*rows, row("elm wren/9", "sft", sha256="elm wren/0")]) == []
+
+
+def test_an_image_with_two_parts_is_no_duplicate_of_itself(rows):
+    assert find_duplicates([*rows, row("elm wren/0", "tapo")]) == []
+
+
+def test_rationales_about_sft_images_are_counted(rows):
+    found = check_rationales([rationale(), rationale("d/oak wren/0", "oak wren")], rows, "file")
+    assert found == {
+        "sft/rationales": 2,
+        "sft/images": 2,
+        "sft/unseen_images": 0,
+        "sft/unseen_answers": 0,
+    }
+
+
+def test_a_rationale_about_a_shared_image_passes(rows):
+    check_rationales([rationale()], [*rows, row("elm wren/0", "tapo")], "file")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (rationale("d/elm wren/1"), r"file: cot/d/elm wren/1: d/elm wren/1 is no image of"),
+        (rationale("d/elm wren/4"), r"d/elm wren/4 is no image of part sft"),
+        (rationale("d/reed tern/7", "reed tern"), r"reed tern is an unseen sub-category"),
+        (rationale(label="oak wren"),
+         r"the label is oak wren \(bird\), that of d/elm wren/0 is elm wren \(bird\)"),
+    ],
+)  # fmt: skip
+def test_a_rationale_about_anything_else_is_refused(rows, wrong, words):
+    rows = [*rows, row("reed tern/7", "sft", seen=False)]
+    with pytest.raises(ValueError, match=words):
+        check_rationales([rationale(), wrong], rows, "file")
+
+
+def test_unseen_names_among_options_are_counted(rows):
+    naming = unseen_named(
+        [
+            rationale(),
+            rationale(options=("elm wren", "Reed_Tern")),
+            rationale(options=("reed tern", "elm wren")),
+            rationale(options=()),
+        ],
+        rows,
+    )
+    assert naming.rationales == 2
+    assert naming.labels == {("bird", "reed tern")}
+    assert naming.without_options == 1
+
+
+def test_no_rationale_names_nothing(rows):
+    assert unseen_named([], rows).labels == frozenset()
+
+
+def test_triplets_of_tapo_images_are_counted(rows):
+    lone = triplet("d/elm wren/2", positives=("d/elm wren/2",))
+    assert check_triplets([triplet(), lone], rows, "file") == {
+        "triplets/images": 4,
+        "triplets/unseen_images": 0,
+        "triplets/positives_augmented": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"anchor": "d/elm wren/0"}, "file: anchor of d/elm wren/0: d/elm wren/0 is no seen"),
+        ({"positives": ("d/elm wren/4",)}, "positive of .*: d/elm wren/4 is no seen training"),
+        ({"negatives": ("d/reed tern/7",)}, "negative of .*: d/reed tern/7 is no seen training"),
+        ({"positives": ("d/oak wren/1",)}, "d/oak wren/1 shows oak wren and not elm wren"),
+        ({"negatives": ("d/elm wren/2",)}, "d/elm wren/2 shows elm wren and not oak wren"),
+        ({"negatives": ("d/elm wren/2",), "negative_label": "elm wren"},
+         "d/elm wren/2 is of the same sub-category"),
+    ],
+)  # fmt: skip
+def test_other_images_in_a_triplet_are_refused(rows, changes, words):
+    rows = [*rows, row("reed tern/7", "tapo", seen=False)]
+    with pytest.raises(ValueError, match=words):
+        check_triplets([triplet(**changes)], rows, "file")

@@ -1,0 +1,128 @@
+"""The stage `questions`: built ones by each source, and the released ones."""
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from finer1.images import write_archive
+from finer1.records import ImageRecord, Question, SplitRecord, read_jsonl, write_jsonl
+from finer1.reference.classes import released_classes
+from tasks.questions import questions
+
+LABELS = ("ash wren", "elm wren", "oak wren", "reed tern", "sand tern")
+
+pytestmark = pytest.mark.usefixtures("any_release")
+
+
+@pytest.fixture
+def splits(make_context):
+    """Archive and splits: a test image and an SFT one per sub-category; the SFT ones have no
+    content, so that nobody reads them."""
+    paths = make_context("questions").params.paths
+    members, rows = [], []
+    for place, label in enumerate(LABELS):
+        buffer = io.BytesIO()
+        Image.new("RGB", (40, 36), (50 * place, 255 - 50 * place, 90)).save(buffer, "PNG")
+        members.append((f"{label}/0.png", buffer.getvalue()))
+        for number, part in enumerate(("test", "sft")):
+            record = ImageRecord(
+                f"w/{label}/{number}.png", "w", "bird", label, label.split()[1],
+                f"{place}{number}".rjust(64, "0"), "0" * 16, "test",
+            )  # fmt: skip
+            rows.append(SplitRecord(record, seen=place < 3, part=part))
+    write_archive(paths.images / "w.zip", members)
+    write_jsonl(paths.splits, rows)
+    return rows
+
+
+@pytest.fixture
+def run(make_context):
+    """Run the stage with changed settings; metrics and questions."""
+
+    def run(**changes):
+        context = make_context(
+            "questions", {f"questions.{key}": value for key, value in changes.items()}
+        )
+        return questions(context), read_jsonl(context.params.paths.questions, Question)
+
+    return run
+
+
+def test_built_questions_need_no_image(run, splits, make_context):
+    (make_context("questions").params.paths.images / "w.zip").unlink()
+    metrics, asked = run()
+    assert metrics["questions/count"] == len(asked) == 10
+
+
+def test_foci_options_say_whose_they_are(run, splits, tiny_clip):
+    name = f"open_clip:{tiny_clip}"
+    metrics, asked = run(options="foci", encoder=name)
+    closed = [item for item in asked if item.setting == "closed"]
+    (source,) = {item.source for item in closed}
+    assert source.startswith(f"foci:{name}@")
+    assert len(source) == len(f"foci:{name}@") + 12
+    assert all(item.label in item.options and len(set(item.options)) == 4 for item in closed)
+    assert metrics["questions/options_from_foci"] == 5
+
+
+def test_foci_options_are_the_same_again(run, splits, tiny_clip):
+    name = f"open_clip:{tiny_clip}"
+    assert run(options="foci", encoder=name) == run(options="foci", encoder=name)
+
+
+def test_foci_needs_a_text_tower(run, splits):
+    with pytest.raises(ValueError, match="'base_model' has no text tower"):
+        run(options="foci", encoder="base_model")
+
+
+@pytest.fixture
+def released(make_context):
+    """Two test images of released birds, one of which the released files ask about."""
+    paths = make_context("questions").params.paths
+    seen, unseen = (
+        next(label for label, is_seen in released_classes("bird").items() if is_seen is wanted)
+        for wanted in (True, False)
+    )
+    rows = [
+        SplitRecord(
+            ImageRecord(
+                f"bird/images/001.X/{name}.jpg", "bird", "bird", label, None,
+                f"{place}".rjust(64, "0"), "0" * 16, "test",
+            ),
+            seen=label == seen,
+            part="test",
+        )
+        for place, (name, label) in enumerate((("A_1", seen), ("A_2", unseen)))
+    ]  # fmt: skip
+    write_jsonl(paths.splits, rows)
+    asked = [
+        {
+            "image_path": f"bird_200/images/001.X/{name}.jpg", "question": "What bird?",
+            "options": [seen, "b", "c", "d"], "ground_truth": seen,
+        }
+        for name in ("A_1", "A_9")
+    ]  # fmt: skip
+    paths.released.mkdir(parents=True)
+    text = "".join(f"{json.dumps(item)}\n" for item in asked)
+    (paths.released / "bird_seen.jsonl").write_text(text)
+    (paths.released / "bird_unseen.jsonl").write_text("")
+    return seen
+
+
+def test_released_questions_are_asked_as_they_are(run, released, logged):
+    metrics, asked = run(source="released", order="stored")
+    assert [item.text for item in asked] == ["What bird?", "What bird?"]
+    assert asked[0].options == (released, "b", "c", "d")
+    assert metrics["questions/options_from_released"] == 1
+
+
+def test_what_does_not_join_is_counted_and_listed(run, released, logged):
+    metrics, _ = run(source="released", order="stored")
+    assert metrics["questions/image_not_at_hand"] == 1
+    assert metrics["questions/no_released_question"] == 1
+    assert [row["reason"] for row in logged.tables["unjoined"]] == [
+        "image not at hand",
+        "no released question",
+    ]
