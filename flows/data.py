@@ -1,7 +1,6 @@
 """`finer1 data`: your own images, what is wrong with any, downloads, the released files."""
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.adding import counted, write
 from tasks.exit_codes import BAD_INPUT
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def add(
         )
     intake = _examine(source, category, wishes, params, here)
     _tell(intake.findings, f"nothing was written; {source} is as it was")
-    _write(intake, source, folder, replace, here)
+    write(intake, source, folder, replace, here)
 
 
 @app.command()
@@ -99,7 +99,7 @@ def check(
         wishes = Wishes(default_name(source), test_every, needed_shots=shots)
         intake = _examine(source, category, wishes, params, here)
         findings, looked = list(intake.findings), [(intake.images, intake.inspected)]
-        print(f"{source}: {_counted(intake.images)}")
+        print(f"{source}: {counted(intake.images)}")
     if json:
         write_json(json, [asdict(finding) for finding in findings])
     if sheet:
@@ -186,53 +186,6 @@ def _tell(findings: "Sequence[Finding]", outcome: str) -> None:
         raise typer.Exit(BAD_INPUT)
 
 
-def _write(intake: "Intake", source: Path, folder: Path, replace: bool, here: Path) -> None:
-    """The dataset and its settings, and what they mean in words."""
-    from finer1.own.dataset import Addition, OwnDataset, write_dataset
-    from finer1.progress import Progress
-    from flows.processes import as_typed
-    from flows.values import set_values
-    from flows.workspace import hold
-
-    assert intake.plan is not None, "a source without a plan has an error"
-    seen = zip(intake.images, intake.inspected, strict=True)
-    additions = [Addition(image, inspected.sha256) for image, inspected in seen]
-    about = OwnDataset(intake.images[0].category, source.resolve().name)
-    with hold(here):
-        progress = Progress("copy", len(additions), "images")
-        write_dataset(folder, about, additions, replace, progress)
-        set_values(here / "params.yaml", _in_one_line(intake.plan.settings))
-    print(f"{folder.relative_to(here)}: {_counted(intake.images)}")
-    for sentence in intake.plan.sentences:
-        print(f"  * {sentence}")
-    for key, value in intake.plan.settings.items():
-        print(f"params.yaml  {key}: {_as_yaml(value)}")
-    print(f"next: {as_typed('finer1 run', here)}")
-
-
-def _counted(images: "Iterable[ListedImage]") -> str:
-    listed = list(images)
-    sides = Counter(image.official for image in listed)
-    parts = ", ".join(f"{sides[s]} {s}" for s in ("train", "validation", "test") if sides[s])
-    return f"{len({image.label for image in listed})} classes, {len(listed)} images ({parts})"
-
-
-def _in_one_line(settings: dict[str, object]) -> dict[str, object]:
-    """Lists in the form [a, b], which params.yaml has."""
-    from ruamel.yaml.comments import CommentedSeq
-
-    written = {key: CommentedSeq(x) for key, x in settings.items() if isinstance(x, list)}
-    for value in written.values():
-        value.fa.set_flow_style()
-    return {**settings, **written}
-
-
-def _as_yaml(value: object) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(str, value))}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _check_named(
     params: "Params", shots: int | None, root: Path | None, here: Path
 ) -> "tuple[list[Finding], list[tuple[Sequence[ListedImage], Sequence[Inspected]]]]":
@@ -264,7 +217,7 @@ def _check_named(
             print(f"{dataset}: {note}")
         progress = Progress(dataset, len(listing.images), "images")
         inspected = list(inspect_images(listing.images, _cache(here), _workers(), progress))
-        print(f"{dataset}: {_counted(listing.images)}")
+        print(f"{dataset}: {counted(listing.images)}")
         findings += audit(dataset, listing.images, inspected, needed)
         looked.append((listing.images, inspected))
     return findings, looked

@@ -9,7 +9,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from finer1.params import load_params
 from flows import cli
+from flows.values import set_values
 
 CLASSES = ("golden", "green_tiger", "ruby", "violet")
 
@@ -110,9 +112,15 @@ def test_comments_of_params_stay(finer1, project, beetles):
     finer1("data", "add", beetles, "--category", "beetle")
     after = (project / "params.yaml").read_text().splitlines()
     changed = sum(old != new for old, new in zip(before, after, strict=True))
-    # download.datasets and two engines
-    assert changed == 3
+    # download.datasets, and the twelve values of embedded_photos but paths.base
+    assert changed == 13
     assert "  datasets: [beetles]" in after
+
+
+def test_another_base_keeps_the_users_settings(finer1, project, beetles):
+    set_values(project / "params.yaml", {"paths.base": "models/base/large", "sft.lr": 1e-5})
+    finer1("data", "add", beetles, "--category", "beetle")
+    assert load_params(project / "params.yaml").sft.lr == 1e-5
 
 
 def test_an_added_dataset_is_read_by_the_download_stage(finer1, project, beetles):
