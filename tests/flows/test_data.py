@@ -112,8 +112,8 @@ def test_comments_of_params_stay(finer1, project, beetles):
     finer1("data", "add", beetles, "--category", "beetle")
     after = (project / "params.yaml").read_text().splitlines()
     changed = sum(old != new for old, new in zip(before, after, strict=True))
-    # download.datasets, and the twelve values of embedded_photos but paths.base
-    assert changed == 13
+    # download.datasets, and the values of embedded_photos but paths.base
+    assert changed == 14
     assert "  datasets: [beetles]" in after
 
 
