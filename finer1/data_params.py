@@ -33,6 +33,8 @@ class Paths(Section):
     """Rationale rows that passed the filters."""
     cot_yield: Path
     """Asked, kept and rejected (with reason) per class, CSV."""
+    queue: Path
+    """Queued rows: rationales that enter only by a human decision."""
     decisions: Path
     """Human decisions, Decision rows; an input."""
     reviewed: Path
@@ -148,15 +150,30 @@ class ConceptsParams(Section):
     candidates: Literal["class_list", "captions"]
     """Candidate concepts: a list the teacher gives per class, or phrases of the captions."""
     encoder: str
-    """Text encoder: `char_ngrams` (offline) or `st:<sentence-transformers model>`."""
+    """Text encoder: `char_ngrams` (offline), `hf:<transformers model or folder>` or
+    `st:<sentence-transformers model or folder>`."""
     tau: Positive
     """Temperature of the InfoNCE estimate (tau)."""
     threshold_std: float
     """Keep concepts above mean + this many standard deviations of the scores."""
     min_concepts: Count
     """Concepts kept at least."""
+    negatives: Literal["category", "any"]
+    """Captions of other sub-categories that a concept is told from: those of the same
+    super-category, which is where it has to distinguish, or those of all of them."""
     max_negatives: Count
     """Captions of other sub-categories that enter the estimate (L), drawn by seed."""
+
+
+class RungParams(Section):
+    """One rung of the ladder that an image without a rationale climbs."""
+
+    attempts: Count
+    """Samples drawn at most."""
+    temperature: NonNegative
+    """Sampling temperature."""
+    image: Literal["same", "other"]
+    """Ask about the same image again, or about another free training image of its class."""
 
 
 class CotParams(Section):
@@ -173,9 +190,20 @@ class CotParams(Section):
     max_tokens: Count
     """Longest rationale, tokens."""
     max_attempts: Count
-    """Samples drawn per image until one passes all filters."""
+    """Samples drawn per image until one passes all filters; the first rung."""
+    ladder: Annotated[tuple[RungParams, ...], Field(max_length=8)]
+    """What is tried after them, in this order, for what is still without a rationale."""
+    total: Count | None
+    """Rationales wanted over all seen classes, from images asked in turn over the classes, at most
+    split.sft_shots of each; null asks about all of them. 404, 804, 1199 in Table 3b of Fine-R1."""
+    price_per_million_tokens: NonNegative | None
+    """Price of a million generated tokens in any currency, for the cost in the report."""
     max_options: Annotated[int, Field(ge=2)]
     """Sub-categories a rationale may consider; 4."""
+    options: Literal["known", "any"]
+    """What they may be: sub-categories of the data (of the embedded world, where there are no
+    others), or anything that is no word for a category and no sub-category of another one: real
+    teachers name real species that are not in the data."""
     min_words: CountOrZero
     """Shortest rationale, words."""
     max_words: Count
@@ -186,7 +214,9 @@ class ReviewParams(Section):
     """Human decisions on rationales."""
 
     mode: Literal["pass", "apply"]
-    """Pass everything through, or apply the decisions file."""
+    """Pass everything through, or apply the decisions file and keep a queue for a person."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    """Level of the acceptance rate's interval, 0.95."""
 
 
 class TripletsParams(Section):

@@ -10,8 +10,9 @@ from finer1.section import Count, CountOrZero, Fraction, NonNegative, Positive, 
 class SftParams(Section):
     """Stage 1: supervised fine-tuning on the completion tokens (TRL SFTTrainer)."""
 
-    target: Literal["rationale", "answer"]
-    """Train on rationale and answer, or on the answer alone (ablation)."""
+    target: Literal["rationale", "prose", "answer"]
+    """Train on rationale and answer, the rationale in four tagged sections or in prose under the
+    headings of the released ones (tapo.format_rule: tags), or on the answer alone (ablation)."""
     epochs: Positive
     """Passes over the rationales."""
     batch_size: Count
@@ -201,6 +202,21 @@ class VllmParams(Section):
     """Without a GPU: cache of keys and values, MiB."""
 
 
+class TeacherParams(Section):
+    """How the teachers of `concepts.engine` and `cot.engine` are run, where they are models."""
+
+    in_flight: Count
+    """openai: requests under way at once."""
+    timeout_s: Positive
+    """openai: seconds of silence after which a request is sent again."""
+    memory_share: Annotated[float, Field(gt=0, le=1)]
+    """vllm: share of each GPU's memory for its weights and its cache of keys and values."""
+    cpu_cache_mib: Count
+    """vllm without a GPU: cache of keys and values, MiB."""
+    tensor_parallel: Count
+    """vllm: GPUs, or processes on a CPU, that hold the model together."""
+
+
 class RuntimeParams(Section):
     """The machine. No stage depends on these; results are equal where these are, and nearly so
     elsewhere: threads and sizes change the order of sums, device the number format as well."""
@@ -214,6 +230,7 @@ class RuntimeParams(Section):
     transformers; vLLM in the same process; a vLLM server, at FINER1_VLLM_SERVER. Each draws
     other samples from the same seeds."""
     vllm: VllmParams
+    teacher: TeacherParams
     batch_size: Count
     """Requests generated at once. At predict.temperature > 0 another value draws other samples;
     the rollouts of TAPO stay."""

@@ -5,8 +5,9 @@ A policy's completion is
     <think><analysis>...</analysis><options>...</options><comparison>...</comparison>
     <prediction>...</prediction></think><answer>NAME</answer>
 
-the four sections of Table 5 of Fine-R1 inside the think tags. The answer-only form, for the
-ablation, is the last element alone.
+the four sections of Table 5 of Fine-R1 inside the think tags. In the prose form, that of the
+released rationales, the same four stand under headings in place of the inner tags. The answer-only
+form, for the ablation, is the last element alone.
 """
 
 import re
@@ -29,6 +30,12 @@ QUESTIONS = (
 )
 """The ten templates of the released evaluation files; `kind` is model for cars and aircraft,
 species otherwise."""
+
+OPTIONS_HEADING = "The analysis of candidate subcategories:"
+COMPARISON_HEADING = "Comparison Process:"
+PREDICTION_HEADING = "The prediction is:"
+"""As the released rationales have them: the first and the last literally (400 and 404 of 404), the
+second in one of several wordings."""
 
 MADE_CATEGORIES = ("aircraft", "car")
 
@@ -89,6 +96,24 @@ def sections_text(analysis: str, options: Sequence[str], comparison: str, predic
 def rationale_completion(sections: str, answer: str) -> str:
     """Training target with a rationale: the four sections, then the answer."""
     return f"<think>{sections}</think>{answer_completion(answer)}"
+
+
+def prose_completion(
+    analysis: str, options: Sequence[str], comparison: str, prediction: str, answer: str
+) -> str:
+    """Training target with the four sections as prose, laid out as the released ones are.
+
+    finer1/released/prose.py reads it back.
+    """
+    names = "\n".join(f"{number}. {name}" for number, name in enumerate(options, 1))
+    parts = (
+        analysis,
+        f"{OPTIONS_HEADING}\n{names}",
+        f"{COMPARISON_HEADING}\n{comparison}",
+        f"{PREDICTION_HEADING} {prediction}",
+    )
+    body = "\n\n".join(parts)
+    return f"<think>{body}\n</think>\n\n{answer_completion(answer)}"
 
 
 def answer_completion(answer: str) -> str:

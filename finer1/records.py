@@ -99,18 +99,29 @@ class Rationale:
 
 
 @row
+class Queued:
+    """A rationale that needs a person: it fails only checks that a person can put right."""
+
+    rationale: Rationale
+    failed: tuple[str, ...]
+    """Reasons of finer1/teacher/filters.py."""
+
+
+@row
 class Decision:
-    """One human verdict on one rationale (a line of the review file)."""
+    """One human verdict on one rationale (a line of the review file, which only ever grows)."""
 
     id: str
     """Rationale.id."""
     sha256: str
     """SHA-256 of the rationale that was judged; a decision whose hash no longer fits is stale."""
-    verdict: Literal["accept", "reject", "edit"]
+    verdict: Literal["accept", "reject", "edit", "undo"]
+    """undo: takes back the same reviewer's last verdict on the same text."""
     reviewer: str
     time: str
     """ISO 8601, UTC."""
     reasons: tuple[str, ...] = ()
+    """Of a reject: keys of REJECT_REASONS in finer1/teacher/decisions.py."""
     edited: Rationale | None = None
     """The new text, for `edit` only."""
 

@@ -115,20 +115,27 @@ def seen_elsewhere(rows: Iterable[SplitRecord]) -> list[tuple[str, str, str]]:
 
 
 def check_rationales(
-    rationales: Sequence[Rationale], rows: Sequence[SplitRecord], source: str
+    rationales: Sequence[Rationale],
+    rows: Sequence[SplitRecord],
+    index: Iterable[ImageRecord],
+    source: str,
 ) -> dict[str, float]:
     """Counts of what SFT is given.
 
-    source: the file of the rationales, for the message. Raises ValueError with a line per
-    rationale that is not about a seen image of part sft, or whose label is not the image's.
+    index: all images, also those without a part: a rationale may be about another training image
+    of a class than that of part sft. source: the file of the rationales, for the message.
+    Raises ValueError with a line per rationale that is neither about a seen image of part sft nor
+    about a free one, or whose label is not the image's.
     """
-    images = {row.image.id: row for row in rows if row.part == "sft"}
+    images = _free_images(rows, index)
+    num_free = len({row.image_id for row in rationales} & images.keys())
+    images |= {row.image.id: row for row in rows if row.part == "sft"}
     wrong = []
     for rationale in rationales:
         row = images.get(rationale.image_id)
         where = f"{source}: {rationale.id}"
         if row is None:
-            wrong.append(f"{where}: {rationale.image_id} is no image of part sft")
+            wrong.append(f"{where}: {rationale.image_id} is no image of part sft, and no free one")
         elif not row.seen:
             wrong.append(f"{where}: {row.image.label} is an unseen sub-category")
         elif (rationale.category, rationale.label) != (row.image.category, row.image.label):
@@ -142,8 +149,24 @@ def check_rationales(
     return {
         "sft/rationales": len(rationales),
         "sft/images": len({row.image_id for row in rationales}),
+        "sft/images_without_part": num_free,
         "sft/unseen_images": sum(not images[row.image_id].seen for row in rationales),
         "sft/unseen_answers": len({(row.category, row.label) for row in rationales} & unseen),
+    }
+
+
+def _free_images(
+    rows: Sequence[SplitRecord], index: Iterable[ImageRecord]
+) -> dict[str, SplitRecord]:
+    """Image id -> its row, as if of part sft, of the official training images that have no part
+    and whose bytes no image with a part has."""
+    parts = {row.image.id for row in rows}
+    contents = {row.image.sha256 for row in rows}
+    seen = _classes(rows, True)
+    return {
+        image.id: SplitRecord(image=image, seen=_class_key(image) in seen, part="sft")
+        for image in index
+        if image.official == "train" and image.id not in parts and image.sha256 not in contents
     }
 
 

@@ -1,5 +1,6 @@
 """`finer1`: one thin command per thing that a user does; prints the command underneath."""
 
+import getpass
 import os
 import sys
 from pathlib import Path
@@ -102,6 +103,27 @@ def report() -> None:
     from flows.summary import print_summary
 
     print_summary(Path.cwd())
+
+
+@app.command()
+def review(
+    port: Annotated[int | None, typer.Option(help="The first free one from 7860 on.")] = None,
+    reviewer: Annotated[
+        str | None, typer.Option(help="Name in the decisions; that of your account.")
+    ] = None,
+    per_class: Annotated[
+        int | None, typer.Option(min=1, help="Show so many of each sub-category; all.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Judge the teacher's rationales on a page of this machine, before SFT trains on them.
+
+    Example: finer1 review --per-class 2
+    """
+    from flows.review import open_review
+
+    print("= lines added to the decisions file, which the stage review applies")
+    open_review(Path.cwd(), port, reviewer or getpass.getuser(), per_class, browser)
 
 
 def main() -> None:

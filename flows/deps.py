@@ -45,6 +45,8 @@ runs nothing again by itself, since it would run everything; where results chang
 _FIND_READER = "finer1.datasets.interface.find_reader"
 _REFERENCE = Path("finer1/reference")
 _LOAD_ENGINE = "finer1.engines.interface.load_engine"
+_OWN_MODELS_ONLY = Path("finer1/engines/vllm_server.py")
+"""Of the engines for the project's own models the one that runs no teacher."""
 
 
 def code_deps(stage: str, root: Path) -> list[str]:
@@ -106,11 +108,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _engines(stage: str, root: Path) -> set[Path]:
-    """Engines that the stage may load: all teachers where its section names one."""
-    own = {Path(f"finer1/engines/{name}.py") for name in get_args(_kind(RuntimeParams, "engine"))}
-    if "engine" not in _kind(Params, stage).model_fields:
-        return own
-    return _defining("load", Path("finer1/engines"), root) - own
+    """Engines that the stage may load: where its section names a teacher, all that can be one."""
+    if "engine" in _kind(Params, stage).model_fields:
+        return _defining("load", Path("finer1/engines"), root) - {_OWN_MODELS_ONLY}
+    names = get_args(_kind(RuntimeParams, "engine"))
+    return {Path(f"finer1/engines/{name}.py") for name in names}
 
 
 def _kind(section: Any, field: str) -> Any:

@@ -11,55 +11,85 @@ from dataclasses import replace
 from statistics import fmean
 
 from finer1.draws import derive_seed
-from finer1.engines.interface import EngineSettings, Request, Sample, Sampling, load_engine
+from finer1.engines.interface import (
+    EngineSettings,
+    Request,
+    Sample,
+    Sampling,
+    load_engine,
+)
 from finer1.engines.store import GenerationStore
 from finer1.images import ImageArchive
 from finer1.records import Concepts, ImageRecord, SplitRecord, read_jsonl, write_jsonl
 from finer1.splits import labels_by_category
-from finer1.teacher.captions import ClassKey, Described, select_for_images
+from finer1.teacher.caption_prompts import NUM_INSTRUCTIONS, caption_prompt
+from finer1.teacher.captions import Described, LabelKey, candidate_concepts, select_for_images
+from finer1.teacher.concept_quality import measure_selection
 from finer1.teacher.encoders import load_encoder
-from finer1.teacher.prompts import CAPTION_INSTRUCTIONS, caption_prompt, concept_list_prompt
+from finer1.teacher.prompts import concept_list_prompt
+from finer1.world.teacher import concept_phrases
 from tasks.stage import Context, main
 
 
 def concepts(context: Context) -> dict[str, float]:
-    """Ask the teacher, select, write; the metrics count captions and concepts."""
+    """Ask the teacher, select, write; the metrics count captions and concepts.
+
+    For images of the embedded world, where the truth is known, they also say how good it is.
+    """
     params = context.params
     settings = params.concepts
-    encoder = load_encoder(settings.encoder)
+    encoder = load_encoder(settings.encoder, context.home, params.runtime.device)
     splits = read_jsonl(params.paths.splits, SplitRecord)
     images = [row.image for row in splits if row.part == "sft"]
+    archive = ImageArchive(params.paths.images)
+    described, lists = _ask_teacher(context, images, archive, labels_by_category(splits))
+    candidates = candidate_concepts(described, lists, settings)
+    rows = select_for_images(described, candidates, encoder, settings, params.seed)
+    write_jsonl(params.paths.concepts, rows)
+    _log_rows(context, rows)
+    return _metrics(rows) | _quality(images, archive, rows, candidates)
+
+
+def _ask_teacher(
+    context: Context,
+    images: list[ImageRecord],
+    archive: ImageArchive,
+    labels: dict[str, tuple[str, ...]],
+) -> tuple[list[Described], dict[LabelKey, str]]:
+    """The captions of each image, and a list for each sub-category where they are the candidates.
+
+    labels: category -> all its sub-categories in this run.
+    """
+    params = context.params
+    settings = params.concepts
     engine = load_engine(
         settings.engine,
         EngineSettings(
             model=None,
-            labels=labels_by_category(splits),
+            labels=labels,
             device=params.runtime.device,
             server=context.server,
             api_key=context.api_key,
+            teacher=params.runtime.teacher,
+            home=context.home,
         ),
     )
     store = GenerationStore(context.store, params.runtime.batch_size)
-    requests = caption_requests(images, ImageArchive(params.paths.images), params.seed)
     sampling = Sampling(
         settings.captions_per_instruction, settings.temperature, 1.0, settings.max_tokens
     )
+    requests = caption_requests(images, archive, params.seed)
     samples = store.generate(engine, requests, sampling, progress="captions")
-    step = len(CAPTION_INSTRUCTIONS)
     described = [
-        Described(image, _texts(samples[place * step : (place + 1) * step]))
-        for place, image in enumerate(images)
+        Described(image, _texts(samples[place : place + NUM_INSTRUCTIONS]))
+        for image, place in zip(images, range(0, len(samples), NUM_INSTRUCTIONS), strict=True)
     ]
-    lists: dict[ClassKey, str] = {}
-    if settings.candidates == "class_list":
-        classes = sorted({(image.category, image.label) for image in images})
-        asked = [Request(concept_list_prompt(*key), seed=params.seed) for key in classes]
-        answers = store.generate(engine, asked, replace(sampling, n=1), progress="concept lists")
-        lists = {key: group[0].text for key, group in zip(classes, answers, strict=True)}
-    rows = select_for_images(described, lists, encoder, settings, params.seed)
-    write_jsonl(params.paths.concepts, rows)
-    _log_rows(context, rows)
-    return _metrics(rows)
+    if settings.candidates == "captions":
+        return described, {}
+    classes = sorted({(image.category, image.label) for image in images})
+    asked = [Request(concept_list_prompt(*key), seed=params.seed) for key in classes]
+    answers = store.generate(engine, asked, replace(sampling, n=1), progress="concept lists")
+    return described, {key: group[0].text for key, group in zip(classes, answers, strict=True)}
 
 
 def caption_requests(images: list[ImageRecord], archive: ImageArchive, seed: int) -> list[Request]:
@@ -67,7 +97,7 @@ def caption_requests(images: list[ImageRecord], archive: ImageArchive, seed: int
     requests = []
     for image in images:
         picture = archive.read(image.id)
-        for instruction in range(len(CAPTION_INSTRUCTIONS)):
+        for instruction in range(NUM_INSTRUCTIONS):
             requests.append(
                 Request(
                     user=caption_prompt(image.category, instruction),
@@ -80,7 +110,9 @@ def caption_requests(images: list[ImageRecord], archive: ImageArchive, seed: int
 
 
 def _texts(groups: Sequence[Sequence[Sample]]) -> tuple[str, ...]:
-    return tuple(sample.text.strip() for group in groups for sample in group)
+    """The captions; an empty answer says nothing about the image."""
+    texts = (sample.text.strip() for group in groups for sample in group)
+    return tuple(text for text in texts if text)
 
 
 def _log_rows(context: Context, rows: list[Concepts]) -> None:
@@ -92,7 +124,7 @@ def _log_rows(context: Context, rows: list[Concepts]) -> None:
                 "label": row.label,
                 "concepts": "; ".join(row.concepts),
                 "best_score": row.scores[0] if row.scores else "",
-                "caption": row.captions[0],
+                "caption": row.captions[0] if row.captions else "",
             }
             for row in rows
         ],
@@ -100,7 +132,9 @@ def _log_rows(context: Context, rows: list[Concepts]) -> None:
     without = [row.image_id for row in rows if not row.concepts]
     if without:
         logging.getLogger(__name__).warning(
-            "no candidate concept for %d images, the first is %s", len(without), without[0]
+            "no concepts for %d images: no captions or no candidates; the first is %s",
+            len(without),
+            without[0],
         )
 
 
@@ -117,6 +151,27 @@ def _metrics(rows: list[Concepts]) -> dict[str, float]:
         "concepts/images_without": sum(not count for count in counts),
         "concepts/score_mean": fmean(scores) if scores else 0.0,
     }
+
+
+def _quality(
+    images: Sequence[ImageRecord],
+    archive: ImageArchive,
+    rows: Sequence[Concepts],
+    candidates: Sequence[Sequence[str]],
+) -> dict[str, float]:
+    """Precision and recall over the images of the embedded world; nothing where there is none."""
+    known = [place for place, image in enumerate(images) if image.dataset == "world"]
+    if not known:
+        return {}
+    truths = [
+        concept_phrases(
+            images[place].category, tuple(archive.read(images[place].id).info["attributes"].split())
+        )
+        for place in known
+    ]
+    return measure_selection(
+        [rows[place] for place in known], [candidates[place] for place in known], truths
+    )
 
 
 if __name__ == "__main__":

@@ -2,33 +2,42 @@
 
     python -m tasks.cot
 
-Reads paths.splits, paths.images, paths.concepts and, with `cot.source: released`, paths.released;
-writes paths.rationales and paths.cot_yield (per sub-category: images asked and kept, samples,
-rejects by reason).
+Reads paths.splits, paths.index, paths.images, paths.concepts and, with `cot.source: released`,
+paths.released; writes paths.rationales, paths.queue (empty while review.mode is pass) and
+paths.cot_yield (per sub-category: images asked and kept, samples, tokens, rejects by reason, what
+to do where there is no rationale).
 """
 
-import csv
-import io
 import logging
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 
-from finer1.engines.interface import EngineSettings, Request, Sample, Sampling, load_engine
+from finer1.data_params import CotParams
+from finer1.engines.interface import EngineSettings, load_engine
 from finer1.engines.store import GenerationStore
-from finer1.files import write_atomic
 from finer1.images import ImageArchive
+from finer1.progress import Progress
 from finer1.prompts import SECTIONS, sections_text
-from finer1.records import Concepts, Rationale, SplitRecord, read_jsonl, write_jsonl
+from finer1.records import ImageRecord, Rationale, SplitRecord, read_jsonl, write_jsonl
 from finer1.reference.release import RATIONALES
 from finer1.released.assignment import RELEASED_REASONS, assign_released
 from finer1.released.files import check_released
 from finer1.released.rationales import released_rationales
-from finer1.splits import labels_by_category
-from finer1.teacher.captions import ClassKey
+from finer1.splits import ClassKey, labels_by_category
+from finer1.teacher.asking import CaseOpener, StoredTeacher
 from finer1.teacher.filters import REASONS
-from finer1.teacher.rationales import Case, ClassYield, Outcome, collect_rationales
+from finer1.teacher.ladder import advise, rungs
+from finer1.teacher.rationales import Case, Outcome, Teacher, collect_rationales, num_wanted
+from finer1.teacher.shots import class_key, free_images, next_image, take_turns
+from finer1.teacher.yield_figure import yield_picture
+from finer1.teacher.yields import (
+    ClassYield,
+    add_yields,
+    cost,
+    group_by_advice,
+    write_yields,
+    yield_table,
+)
 from tasks.stage import Context, main
 
 _ROWS_SHOWN = 12
@@ -36,32 +45,39 @@ _ROWS_SHOWN = 12
 
 def cot(context: Context) -> dict[str, float]:
     """Sample and filter, or join what is released; the metrics hold the yield and the reasons."""
-    paths = context.params.paths
+    params, paths = context.params, context.params.paths
     splits = read_jsonl(paths.splits, SplitRecord)
-    cases = _cases(context, splits)
-    if context.params.cot.source == "released":
+    images = [row.image for row in splits if row.part == "sft"]
+    if params.cot.source == "released":
         reasons: Sequence[str] = RELEASED_REASONS
-        outcome, extra = _join_released(context, cases, splits)
+        outcome, extra = _join_released(context, images, splits)
+        num_rungs, seconds = 0, 0.0
     else:
-        reasons = REASONS
-        outcome, extra = _ask_teacher(context, cases, splits), {}
+        reasons, num_rungs = REASONS, len(rungs(params.cot))
+        outcome, extra, seconds = _ask_teacher(context, images, splits)
     write_jsonl(paths.rationales, outcome.rationales)
-    write_yield(paths.cot_yield, outcome.yields, reasons)
-    without = [label for (_, label), count in outcome.yields.items() if not count.kept]
-    if without:
-        logging.getLogger(__name__).warning(
-            "%d of %d seen sub-categories have no rationale: %s",
-            len(without),
-            len(outcome.yields),
-            ", ".join(without),
-        )
-    _log_samples(context, cases, outcome)
-    return _metrics(outcome, len(without), reasons) | extra
+    write_jsonl(paths.queue, outcome.queue if params.review.mode != "pass" else [])
+    write_yields(paths.cot_yield, outcome.yields, num_rungs, reasons)
+    _warn_without(outcome.yields)
+    _log_samples(context, outcome)
+    _log_yield(context, outcome.yields, seconds)
+    return _metrics(context, outcome, num_rungs, reasons) | extra
 
 
-def _ask_teacher(context: Context, cases: list[Case], splits: list[SplitRecord]) -> Outcome:
+def _ask_teacher(
+    context: Context, images: list[ImageRecord], splits: list[SplitRecord]
+) -> tuple[Outcome, dict[str, float], float]:
+    """The teacher's rationales, the metrics of cot.total, and the seconds that asking took."""
     params = context.params
     settings = params.cot
+    index = read_jsonl(params.paths.index, ImageRecord)
+    free = free_images(index, splits, params.seed)
+    opener = CaseOpener(params.paths.concepts, params.paths.images, images)
+
+    def find_other(image: ImageRecord, used: set[str]) -> Case | None:
+        other = next_image(free, class_key(image), used)
+        return None if other is None else opener.open(other)
+
     labels = labels_by_category(splits)
     engine = load_engine(
         settings.engine,
@@ -71,32 +87,66 @@ def _ask_teacher(context: Context, cases: list[Case], splits: list[SplitRecord])
             device=params.runtime.device,
             server=context.server,
             api_key=context.api_key,
+            teacher=params.runtime.teacher,
+            home=context.home,
         ),
     )
     store = GenerationStore(context.store, params.runtime.batch_size)
-    sampling = Sampling(1, settings.temperature, settings.top_p, settings.max_tokens)
+    teacher = StoredTeacher(engine, store, settings, context.log)
+    order = images if settings.total is None else take_turns(images, params.seed)
+    outcome = collect_rationales(
+        [opener.open(image) for image in order],
+        find_other,
+        Teacher(teacher.ask, engine.identity, labels),
+        settings,
+        params.seed,
+        Progress("rationales", num_wanted(len(order), settings), "images", is_live=context.is_live),
+    )
+    _advise(outcome, images, free, settings)
+    lacking = max((settings.total or 0) - len(outcome.rationales), 0)
+    if lacking:
+        logging.getLogger(__name__).warning(
+            "cot.total: %d of %d rationales, since no image of part sft is left to be asked about; "
+            "raise split.sft_shots or cot.max_attempts",
+            len(outcome.rationales),
+            settings.total,
+        )
+    return outcome, {"cot/lacking": lacking}, teacher.seconds
 
-    def ask(requests: list[Request]) -> list[Sample]:
-        groups = store.generate(engine, requests, sampling, progress="rationales")
-        return [group[0] for group in groups]
 
-    return collect_rationales(cases, labels, ask, engine.identity, settings, params.seed)
+def _advise(
+    outcome: Outcome,
+    images: list[ImageRecord],
+    free: dict[ClassKey, list[ImageRecord]],
+    settings: CotParams,
+) -> None:
+    """Give every seen sub-category its line of the yield, and its advice."""
+    for key in sorted({class_key(image) for image in images}):
+        tally = outcome.yields.setdefault(key, ClassYield())  # cot.total may stop before a class
+        has_other = next_image(free, key, outcome.asked) is not None
+        tally.advice = advise(tally, settings, has_other)
 
 
 def _join_released(
-    context: Context, cases: list[Case], splits: list[SplitRecord]
+    context: Context, images: list[ImageRecord], splits: list[SplitRecord]
 ) -> tuple[Outcome, dict[str, float]]:
-    """The released rationales of the cases, and the metrics of what did not join."""
+    """The released rationales of the images, and the metrics of what did not join."""
+    if context.params.cot.total is not None:
+        raise ValueError(
+            "cot.total counts what the teacher writes; set it to null with cot.source: released"
+        )
     folder = context.home / context.params.paths.released
     check_released(folder, [RATIONALES])
     released = released_rationales(folder, [item.image for item in splits])
-    outcome = assign_released([case.image for case in cases], released)
+    outcome = assign_released(images, released)
     if not outcome.rationales:
         raise ValueError(
-            f"cot.source: none of the {len(cases)} images of part sft has a released rationale, "
+            f"cot.source: none of the {len(images)} images of part sft has a released rationale, "
             f"{len(released.rationales)} other images have one; set split.sft_images to released, "
             "or cot.source to teacher"
         )
+    for tally in outcome.yields.values():
+        tally.advice = "" if tally.kept else "set split.sft_images to released, or ask a teacher"
     log = logging.getLogger(__name__)
     for sentence in released.sentences():
         log.warning("%s", sentence)
@@ -108,36 +158,25 @@ def _join_released(
     }
 
 
-def write_yield(path: Path, yields: dict[ClassKey, ClassYield], names: Sequence[str]) -> None:
-    """Write the yield of each sub-category as CSV; names: the reasons of rejects."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["category", "label", "asked", "kept", "samples", *names])
-    for (category, label), count in yields.items():
-        reasons = [count.rejected[reason] for reason in names]
-        writer.writerow([category, label, count.asked, count.kept, count.samples, *reasons])
-    write_atomic(path, text.getvalue().encode())
+def _warn_without(yields: dict[ClassKey, ClassYield]) -> None:
+    """A line for each thing to do, with the sub-categories that want it."""
+    for advice, labels in group_by_advice(yields).items():
+        logging.getLogger(__name__).warning(
+            "%d of %d seen sub-categories have no rationale: %s; %s",
+            len(labels),
+            len(yields),
+            ", ".join(labels),
+            advice,
+        )
 
 
-def _cases(context: Context, splits: list[SplitRecord]) -> list[Case]:
-    """The SFT images with the concepts selected for them."""
-    paths = context.params.paths
-    selected = {row.image_id: row.concepts for row in read_jsonl(paths.concepts, Concepts)}
-    archive = ImageArchive(paths.images)
-    return [
-        Case(row.image, archive.read(row.image.id), selected[row.image.id])
-        for row in splits
-        if row.part == "sft"
-    ]
-
-
-def _log_samples(context: Context, cases: list[Case], outcome: Outcome) -> None:
-    pictures = {case.image.id: case.picture for case in cases}
+def _log_samples(context: Context, outcome: Outcome) -> None:
+    archive = ImageArchive(context.params.paths.images)
     context.log_table(
         "rationales",
         [
             {
-                "image": pictures[row.image_id],
+                "image": archive.read(row.image_id),
                 "label": row.label,
                 "attempts": row.attempts,
                 "rationale": _text(row),
@@ -148,10 +187,16 @@ def _log_samples(context: Context, cases: list[Case], outcome: Outcome) -> None:
     context.log_table(
         "rejects",
         [
-            {"image": pictures[row.image_id], "reason": row.reason, "text": row.text}
+            {"image": archive.read(row.image_id), "reason": row.reason, "text": row.text}
             for row in outcome.rejects[:_ROWS_SHOWN]
         ],
     )
+
+
+def _log_yield(context: Context, yields: dict[ClassKey, ClassYield], seconds: float) -> None:
+    price = context.params.cot.price_per_million_tokens
+    context.log_table("yield", yield_table(yields, seconds, price))
+    context.log_image("yield", yield_picture(yields), 0)
     context.log_file(context.params.paths.cot_yield)
 
 
@@ -161,22 +206,27 @@ def _text(row: Rationale) -> str:
     return sections if row.completion is None else row.completion
 
 
-def _metrics(outcome: Outcome, num_without: int, reasons: Sequence[str]) -> dict[str, float]:
-    yields = outcome.yields.values()
-    asked = sum(count.asked for count in yields)
-    samples = sum(count.samples for count in yields)
-    rejected = sum((count.rejected for count in yields), Counter())
+def _metrics(
+    context: Context, outcome: Outcome, num_rungs: int, reasons: Sequence[str]
+) -> dict[str, float]:
+    total = add_yields(outcome.yields.values())
     words = [_num_words(row) for row in outcome.rationales]
+    price = cost(total.tokens, context.params.cot.price_per_million_tokens)
     return {
-        "cot/asked": asked,
-        "cot/kept": len(outcome.rationales),
-        "cot/samples": samples,
-        "cot/yield": len(outcome.rationales) / asked if asked else 0.0,
-        "cot/acceptance": len(outcome.rationales) / samples if samples else 0.0,
+        "cot/asked": total.asked,
+        "cot/kept": total.kept,
+        "cot/queued": total.queued,
+        "cot/samples": total.samples,
+        "cot/tokens": total.tokens,
+        "cot/cut": total.cut,
+        **({} if price is None else {"cot/cost": price}),
+        "cot/yield": total.kept / total.asked if total.asked else 0.0,
+        "cot/acceptance": total.kept / total.samples if total.samples else 0.0,
         "cot/classes": len(outcome.yields),
-        "cot/classes_without": num_without,
+        "cot/classes_without": sum(not tally.kept for tally in outcome.yields.values()),
         "cot/words_mean": fmean(words) if words else 0.0,
-        **{f"cot/rejected_{reason}": rejected[reason] for reason in reasons},
+        **{f"cot/rung_{rung}": total.rungs[rung] for rung in range(1, num_rungs + 1)},
+        **{f"cot/rejected_{reason}": total.rejected[reason] for reason in reasons},
     }
 
 

@@ -2,22 +2,30 @@
 
     python -m tasks.review
 
-Reads paths.rationales and, with review.mode `apply`, paths.decisions; writes paths.reviewed.
+Reads paths.rationales and, with review.mode `apply`, paths.queue and paths.decisions; writes
+paths.reviewed. The decisions come from `finer1 review`.
 """
 
 import logging
 
-from finer1.records import Decision, Rationale, read_jsonl, write_jsonl
-from finer1.teacher.decisions import apply_decisions
+from finer1.records import Decision, Queued, Rationale, read_jsonl, write_jsonl
+from finer1.teacher.decisions import (
+    REJECT_REASONS,
+    Reviewed,
+    apply_decisions,
+    wilson_interval,
+)
 from tasks.stage import Context, main
 
 
 def review(context: Context) -> dict[str, float]:
     """Apply the decisions that still fit, report those that do not."""
-    paths, mode = context.params.paths, context.params.review.mode
+    paths, settings = context.params.paths, context.params.review
+    is_on = settings.mode == "apply"
     rationales = read_jsonl(paths.rationales, Rationale)
-    decisions = read_jsonl(paths.decisions, Decision) if mode == "apply" else []
-    reviewed = apply_decisions(rationales, decisions)
+    queued = read_jsonl(paths.queue, Queued) if is_on else []
+    decisions = read_jsonl(paths.decisions, Decision) if is_on else []
+    reviewed = apply_decisions(rationales, queued, decisions)
     write_jsonl(paths.reviewed, reviewed.rationales)
     if reviewed.stale:
         logging.getLogger(__name__).warning(
@@ -29,12 +37,37 @@ def review(context: Context) -> dict[str, float]:
         )
     return {
         "review/rationales": len(rationales),
+        "review/queued": len(queued),
         "review/kept": len(reviewed.rationales),
-        "review/accepted": reviewed.accepted,
-        "review/rejected": reviewed.rejected,
-        "review/edited": reviewed.edited,
-        "review/undecided": reviewed.undecided,
         "review/stale": len(reviewed.stale),
+        **_counts(reviewed),
+        **_acceptance(reviewed, settings.confidence),
+    }
+
+
+def _counts(reviewed: Reviewed) -> dict[str, float]:
+    """Verdicts on filtered and on queued rationales, and the reasons of the rejects."""
+    filtered = {f"review/{name}": count for name, count in vars(reviewed.filtered).items()}
+    queued = {f"review/queued_{name}": count for name, count in vars(reviewed.queued).items()}
+    return {
+        **filtered,
+        **queued,
+        **{f"review/reason_{name}": reviewed.reasons[name] for name in REJECT_REASONS},
+    }
+
+
+def _acceptance(reviewed: Reviewed, confidence: float) -> dict[str, float]:
+    """Share accepted as written among the judged rationales that had passed the filters, which
+    says how good these are; nothing where none was judged."""
+    counts = reviewed.filtered
+    judged = counts.accepted + counts.edited + counts.rejected
+    if not judged:
+        return {}
+    rate = wilson_interval(counts.accepted, judged, confidence)
+    return {
+        "review/acceptance": rate.value,
+        "review/acceptance_low": rate.low,
+        "review/acceptance_high": rate.high,
     }
 
 

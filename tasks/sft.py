@@ -2,17 +2,19 @@
 
     python -m tasks.sft
 
-Reads paths.base, paths.reviewed, paths.splits and paths.images; writes the folder paths.sft.
+Reads paths.base, paths.reviewed, paths.splits, paths.index and paths.images; writes the folder
+paths.sft.
 """
 
 from finer1.images import ImageArchive
 from finer1.prompts import (
     SYSTEM_PROMPTS,
     answer_completion,
+    prose_completion,
     rationale_completion,
     sections_text,
 )
-from finer1.records import Rationale, SplitRecord, read_jsonl
+from finer1.records import ImageRecord, Rationale, SplitRecord, read_jsonl
 from finer1.separation import check_rationales, unseen_named
 from tasks.stage import Context, main
 
@@ -26,7 +28,8 @@ def train(context: Context) -> dict[str, float]:
     if not rationales:
         raise ValueError(f"{paths.reviewed} holds no rationale; look at {paths.cot_yield}")
     splits = read_jsonl(paths.splits, SplitRecord)
-    counts = check_rationales(rationales, splits, str(paths.reviewed))
+    index = read_jsonl(paths.index, ImageRecord)
+    counts = check_rationales(rationales, splits, index, str(paths.reviewed))
     archive = ImageArchive(paths.images)
     examples = [
         SftExample(
@@ -48,7 +51,7 @@ def train(context: Context) -> dict[str, float]:
         log=context.log,
     )
     # Where the target is the answer alone, no option is learnt.
-    naming = unseen_named(rationales if params.sft.target == "rationale" else [], splits)
+    naming = unseen_named([] if params.sft.target == "answer" else rationales, splits)
     return {
         **metrics,
         **counts,
@@ -59,15 +62,18 @@ def train(context: Context) -> dict[str, float]:
 
 
 def completion(rationale: Rationale, target: str) -> str:
-    """The text to be learnt: rationale and answer, or the answer alone."""
+    """The text to be learnt: rationale (sections or prose) and answer, or the answer alone.
+
+    A released rationale is prose in either case, as released.
+    """
     if target == "answer":
         return answer_completion(rationale.label)
     if rationale.completion is not None:
         return rationale.completion
-    sections = sections_text(
-        rationale.analysis, rationale.options, rationale.comparison, rationale.prediction
-    )
-    return rationale_completion(sections, rationale.label)
+    parts = (rationale.analysis, rationale.options, rationale.comparison, rationale.prediction)
+    if target == "prose":
+        return prose_completion(*parts, rationale.label)
+    return rationale_completion(sections_text(*parts), rationale.label)
 
 
 if __name__ == "__main__":

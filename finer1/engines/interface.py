@@ -4,18 +4,20 @@ An engine module `finer1/engines/<name>.py` has
 
     load(settings: EngineSettings) -> Engine
 
-and is named in params.yaml as `<name>`, or `<name>:<model>` where it can serve several models.
+and is named in params.yaml as `<name>`, or `<name>:<model>` where it can run several models.
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from PIL import Image
 
-from finer1.model_params import VllmParams
+from finer1.model_params import TeacherParams, VllmParams
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class Sample:
 
     text: str
     num_tokens: int
+    """Generated ones; 0 where a server does not say."""
     finish_reason: Literal["stop", "length"]
+    """length: cut off by Sampling.max_tokens, or by a server for a reason of its own."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class EngineSettings:
     """What an engine may need to start; each takes what it uses."""
 
     model: Path | None
-    """Folder of the model, for engines that run one."""
+    """Folder of one of the project's own models, for engines that run one."""
     labels: dict[str, tuple[str, ...]]
     """Category -> all its sub-categories in this run, sorted."""
     device: str
@@ -66,12 +70,17 @@ class EngineSettings:
     """What the server wants as bearer token."""
     vllm: VllmParams | None = None
     """Memory of vLLM in this process."""
+    teacher: TeacherParams | None = None
+    """How a teacher is run that is a model; None where the project's own models are run."""
+    home: Path = Path()
+    """The project's folder; a teacher's folder lies relative to it."""
     vllm_server: str | None = None
     """Address of a vLLM server that takes our weights, up to and with /v1."""
     scratch: Path | None = None
     """Folder for weights on their way to it."""
-    served_model: str | None = None
-    """Name by which the server knows the model; load_engine takes it from the engine's name."""
+    named_model: str | None = None
+    """What follows the colon of the engine's name, which is where load_engine takes it from: a
+    name known to the server, a folder, or `<hub id>@<commit>`."""
 
 
 class Engine(Protocol):
@@ -88,12 +97,28 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class StreamingEngine(Engine, Protocol):
+    """An engine that works on many requests at once and gives each answer when it is ready."""
+
+    def stream(
+        self, requests: Sequence[Request], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Sample]]]:
+        """The place of each request, once, with its `sampling.n` samples, in any order."""
+        ...
+
+
+def in_order(items: Iterable[tuple[int, Item]]) -> list[Item]:
+    """The items by their places 0, 1, ..."""
+    return [item for _, item in sorted(items, key=lambda pair: pair[0])]
+
+
 def load_engine(name: str, settings: EngineSettings) -> Engine:
-    """Start the engine `<module of finer1.engines>` or `<module>:<served model>`.
+    """Start the engine `<module of finer1.engines>` or `<module>:<model>`.
 
     Raises ValueError when there is no such engine.
     """
-    kind, _, served_model = name.partition(":")
+    kind, _, model = name.partition(":")
     module = f"finer1.engines.{kind}"
     try:
         engine = importlib.import_module(module)
@@ -101,4 +126,4 @@ def load_engine(name: str, settings: EngineSettings) -> Engine:
         if not module.startswith(str(error.name)):
             raise  # the engine is there, and a package that it imports is not
         raise ValueError(f"engine {name!r}: there is no finer1/engines/{kind}.py") from error
-    return engine.load(replace(settings, served_model=served_model or None))
+    return engine.load(replace(settings, named_model=model or None))

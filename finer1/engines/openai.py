@@ -3,32 +3,46 @@
     openai              the one model that the server has
     openai:<model>      the model of this name
 
-Address and key come with the settings, images travel in the request as data URLs.
+Address and key come with the settings, images travel in the request as data URLs. What the model
+says is never an error, be it empty or in the wrong language: that is for the filters.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import httpx
 
-from finer1.engines.interface import EngineSettings, Request, Sample, Sampling
-from finer1.serving.protocol import JsonServer, call_all, check_address, connect, messages
+from finer1.engines.interface import EngineSettings, Request, Sample, Sampling, in_order
+from finer1.serving.protocol import (
+    IncompleteAnswer,
+    JsonServer,
+    as_ready,
+    check_address,
+    connect,
+    messages,
+)
 
-CONCURRENCY = 16
-"""Requests under way at once; servers batch them."""
+_ENDED = frozenset({"", "stop", "eos", "eos_token", "end_turn", "stop_sequence"})
+"""Finish reasons of a model that has said all; others cut it off, a content filter for one."""
+_FAILED = frozenset({"abort", "error"})
+"""Finish reasons of a server that did not get to the end."""
 
 
 def load(settings: EngineSettings) -> "OpenAIEngine":
-    """The engine for the server of the settings; asks it which models it has.
+    """The engine for the server of the settings; asks it for its models where none is named.
 
-    Raises ValueError when there is no address or the model is not served, ConnectionError when
+    Raises ValueError when there is no address or no telling which model, ConnectionError when
     the server does not answer.
     """
+    if settings.teacher is None:
+        raise ValueError("the engine `openai` runs a teacher; it needs the section runtime.teacher")
     address = check_address(settings.server, "the engine `openai`", "FINER1_SERVER")
-    client = connect(address, settings.api_key, may_use_proxy=True)
-    return OpenAIEngine(client, settings.served_model, time.sleep)
+    client = connect(
+        address, settings.api_key, may_use_proxy=True, timeout_s=settings.teacher.timeout_s
+    )
+    return OpenAIEngine(client, settings.named_model, settings.teacher.in_flight, time.sleep)
 
 
 class OpenAIEngine:
@@ -37,22 +51,33 @@ class OpenAIEngine:
     pads = False
 
     def __init__(
-        self, client: httpx.Client, model: str | None, wait: Callable[[float], None]
+        self,
+        client: httpx.Client,
+        model: str | None,
+        in_flight: int,
+        wait: Callable[[float], None],
     ) -> None:
+        """in_flight: requests under way at once. wait: sleeps for seconds."""
         self._server = JsonServer(client, wait)
+        self._in_flight = in_flight
         self._model = model or self._only_model()
         # Not the address: the same model elsewhere gives what is stored already.
         self.identity = f"openai:{self._model}"
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Sample]]:
-        """`sampling.n` samples for each request, in order.
+        """`sampling.n` samples for each request, in order; otherwise as `stream`."""
+        return in_order(self.stream(requests, sampling))
+
+    def stream(
+        self, requests: Sequence[Request], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Sample]]]:
+        """The place of each request with its samples, as they arrive.
 
         Raises ValueError when the server refuses a request, ConnectionError when it stays busy
-        or silent.
+        or silent, in both cases after the answers that were under way.
         """
-        return call_all(
-            [partial(self._samples, request, sampling) for request in requests], CONCURRENCY
-        )
+        calls = [partial(self._samples, request, sampling) for request in requests]
+        return as_ready(calls, self._in_flight)
 
     def _samples(self, request: Request, sampling: Sampling) -> list[Sample]:
         samples: list[Sample] = []
@@ -66,12 +91,12 @@ class OpenAIEngine:
                 "max_tokens": sampling.max_tokens,
                 "seed": request.seed + len(samples),
             }
-            samples += _read_samples(self._server.call("POST", "chat/completions", body))
+            samples += self._server.ask("POST", "chat/completions", body, _read_samples)
         return samples[: sampling.n]
 
     def _only_model(self) -> str:
         answer = self._server.call("GET", "models", None)
-        names = sorted(str(item["id"]) for item in answer.get("data", []))
+        names = sorted(str(item["id"]) for item in answer.get("data") or [])
         if len(names) != 1:
             raise ValueError(
                 f"the server has {len(names)} models ({', '.join(names[:10])}); name one: "
@@ -81,16 +106,35 @@ class OpenAIEngine:
 
 
 def _read_samples(answer: dict[str, Any]) -> list[Sample]:
-    choices = answer.get("choices") or []
-    if not choices:
-        raise ConnectionError("the server answers without a completion")
-    # The server counts the tokens of all choices together; with more than one this is their mean.
-    tokens = (answer.get("usage") or {}).get("completion_tokens") or 0
-    return [
-        Sample(
-            text=choice["message"].get("content") or "",
-            num_tokens=round(tokens / len(choices)),
-            finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
-        )
-        for choice in choices
-    ]
+    try:
+        choices = list(answer.get("choices") or [])
+        choices.sort(key=lambda choice: choice.get("index") or 0)
+        reasons = [str(choice.get("finish_reason") or "").lower() for choice in choices]
+        if not choices or _FAILED & set(reasons):
+            raise IncompleteAnswer(f"no completion, {str(answer.get('error') or reasons)[:200]}")
+        total = (answer.get("usage") or {}).get("completion_tokens") or 0
+        share, rest = divmod(total, len(choices))
+        return [
+            Sample(
+                text=_text(choice.get("message") or {}),
+                num_tokens=_own_tokens(choice, share + (place < rest)),
+                finish_reason="stop" if reason in _ENDED else "length",
+            )
+            for place, (choice, reason) in enumerate(zip(choices, reasons, strict=True))
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise IncompleteAnswer(f"an answer of another form, {str(answer)[:200]}") from error
+
+
+def _text(message: dict[str, Any]) -> str:
+    """What the model says, less its thoughts: plain, in parts, or a refusal in their place."""
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part.get("type") == "text")
+    return content or message.get("refusal") or ""
+
+
+def _own_tokens(choice: dict[str, Any], share: int) -> int:
+    """Tokens of a choice; where the server counts those of all choices together, its share."""
+    ids = choice.get("token_ids")
+    return len(ids) if ids else share

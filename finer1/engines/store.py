@@ -5,16 +5,15 @@ the engine pads, by the batch that it was made in. The store lies outside stage 
 filter or parser, or a run that was killed, generates nothing again.
 """
 
-import fcntl
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
 
-from finer1.engines.interface import Engine, Request, Sample, Sampling
+from finer1.engines.generation_file import GenerationFile
+from finer1.engines.interface import Engine, Request, Sample, Sampling, StreamingEngine
 from finer1.progress import Progress
 
 
@@ -27,9 +26,10 @@ def generation_key(request: Request, sampling: Sampling) -> str:
 
 
 class GenerationStore:
-    """A folder with one JSON-lines file of generations per engine identity."""
+    """A folder with one file of generations per engine identity."""
 
     def __init__(self, root: Path, batch_size: int) -> None:
+        """batch_size: requests given at once to an engine that does not stream."""
         self._root = root
         self._batch_size = batch_size
 
@@ -38,27 +38,27 @@ class GenerationStore:
     ) -> list[list[Sample]]:
         """`sampling.n` samples for each request, in order; only the missing ones are generated.
 
-        Batches are cut from the whole list before the known ones are taken out. An engine that
-        pads makes a batch whole or not at all, and what it makes is known for that batch alone:
-        whatever the store holds already, the samples are those of an empty store. `progress`
-        names the work on the terminal.
+        An engine that streams has all of them at once, and each answer is kept when it is there.
+        Others have batches, cut from the whole list before the known ones are taken out. An engine
+        that pads makes a batch whole or not at all, and what it makes is known for that batch
+        alone: whatever the store holds already, the samples are those of an empty store.
+        `progress` names the work on the terminal.
         """
-        path = self._root / f"{_hex_digest(engine.identity)[:32]}.jsonl"
-        known = _read(path)
-        keys = self._keys(engine, requests, sampling)
+        file = GenerationFile(self._root / f"{_hex_digest(engine.identity)[:32]}.jsonl")
         bar = Progress(progress, len(requests), "prompts")
-        for start in range(0, len(requests), self._batch_size):
-            batch = slice(start, start + self._batch_size)
-            asked = dict(zip(keys[batch], requests[batch], strict=True))
-            missing = [key for key in asked if key not in known]
-            if missing:
-                made = list(asked) if engine.pads else missing
-                samples = engine.generate([asked[key] for key in made], sampling)
-                fresh = dict(zip(made, samples, strict=True))
-                _append(path, fresh)
-                known.update(fresh)
-            bar.advance(len(keys[batch]), is_new=bool(missing))
-        return [known[key] for key in keys]
+        keys = self._keys(engine, requests, sampling)
+        if isinstance(engine, StreamingEngine):
+            counts = Counter(keys)
+            bar.advance(sum(counts[key] for key in counts if key in file.known), is_new=False)
+            for key in _stream(engine, dict(zip(keys, requests, strict=True)), sampling, file):
+                bar.advance(counts[key])
+        else:
+            for start in range(0, len(requests), self._batch_size):
+                batch = slice(start, start + self._batch_size)
+                asked = dict(zip(keys[batch], requests[batch], strict=True))
+                is_new = _make(engine, asked, sampling, file)
+                bar.advance(len(keys[batch]), is_new)
+        return [file.known[key] for key in keys]
 
     def _keys(self, engine: Engine, requests: Sequence[Request], sampling: Sampling) -> list[str]:
         own = [generation_key(request, sampling) for request in requests]
@@ -71,46 +71,28 @@ class GenerationStore:
         return keys
 
 
+def _stream(
+    engine: StreamingEngine, asked: dict[str, Request], sampling: Sampling, file: GenerationFile
+) -> Iterator[str]:
+    """Generate what is not in the file; the key of each when it is there."""
+    missing = [key for key in asked if key not in file.known]
+    for place, samples in engine.stream([asked[key] for key in missing], sampling):
+        file.add({missing[place]: samples})
+        yield missing[place]
+
+
+def _make(
+    engine: Engine, asked: dict[str, Request], sampling: Sampling, file: GenerationFile
+) -> bool:
+    """Generate what is not in the file, all of it when the engine pads; False if nothing was."""
+    missing = [key for key in asked if key not in file.known]
+    if not missing:
+        return False
+    made = list(asked) if engine.pads else missing
+    samples = engine.generate([asked[key] for key in made], sampling)
+    file.add(dict(zip(made, samples, strict=True)))
+    return True
+
+
 def _hex_digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
-
-
-def _read(path: Path) -> dict[str, list[Sample]]:
-    if not path.exists():
-        return {}
-    with _locked(path, fcntl.LOCK_SH) as file:
-        content = file.read()
-    known = {}
-    for number, line in enumerate(content.split(b"\n")[:-1], 1):  # a torn last line is dropped
-        try:
-            item = json.loads(line)
-        except ValueError as error:
-            raise ValueError(
-                f"{path}:{number}: damaged line; delete the file to generate its content again"
-            ) from error
-        known[item["key"]] = [Sample(*sample) for sample in item["samples"]]
-    return known
-
-
-def _append(path: Path, generations: dict[str, list[Sample]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [
-        json.dumps(
-            {"key": key, "samples": [list(asdict(sample).values()) for sample in samples]},
-            ensure_ascii=False,
-        )
-        for key, samples in generations.items()
-    ]
-    with _locked(path, fcntl.LOCK_EX) as file:
-        whole = file.read().rfind(b"\n") + 1
-        file.truncate(whole)
-        file.seek(whole)
-        file.write(("\n".join(lines) + "\n").encode())
-
-
-@contextmanager
-def _locked(path: Path, kind: int) -> Iterator[IO[bytes]]:
-    path.touch()
-    with path.open("r+b") as file:
-        fcntl.flock(file, kind)
-        yield file

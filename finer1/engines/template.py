@@ -14,12 +14,8 @@ from dataclasses import dataclass
 
 from finer1.engines.interface import EngineSettings, Request, Sample, Sampling
 from finer1.prompts import sections_text
-from finer1.teacher.prompts import (
-    CAPTION_INSTRUCTIONS,
-    caption_prompt,
-    concept_list_prompt,
-    rationale_prompt,
-)
+from finer1.teacher.caption_prompts import FRAME
+from finer1.teacher.prompts import concept_list_prompt, rationale_prompt
 
 VERSION = 1
 """Raise it with any change of what the engine writes, which is stored under its identity."""
@@ -56,7 +52,7 @@ class _Asked:
 
 
 class TemplateEngine:
-    """Answers the three prompts of finer1/teacher/prompts.py; equal requests, equal answers."""
+    """Answers the teacher's three kinds of prompt; equal requests, equal answers."""
 
     pads = False
 
@@ -89,11 +85,10 @@ class TemplateEngine:
         listed = _match(concept_list_prompt(_ANY, _ANY), request.user)
         if listed is not None:
             return "\n".join(_features("/".join(listed), 8))
-        for instruction in range(len(CAPTION_INSTRUCTIONS)):
-            found = _match(caption_prompt(_ANY, instruction), request.user)
-            if found is not None:
-                features = _features(str(request.image_hashes), 6)
-                return f"A {found[0]} with a {' and a '.join(generator.sample(features, 3))}."
+        found = _match(FRAME.format(category=_ANY, stress=_ANY, kind=_ANY), request.user)
+        if found is not None:
+            features = _features(str(request.image_hashes), 6)
+            return f"A {found[0]} with a {' and a '.join(generator.sample(features, 3))}."
         raise ValueError("the engine `template` answers the teacher's prompts only")
 
     def _rationale(self, asked: _Asked, generator: random.Random) -> str:

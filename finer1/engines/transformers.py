@@ -1,21 +1,23 @@
-"""Generation by a transformers image-text-to-text model in this process."""
+"""Generation by a transformers image-text-to-text model in this process.
+
+transformers                        one of the project's own models
+transformers:<folder>               a teacher, from a folder in the Hugging Face layout
+transformers:<hub id>@<commit>      a teacher, from the files of the hub that are on this disk
+"""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
 from finer1.chat import chat_messages, stop_ids, suppressed_ids
 from finer1.engines.interface import EngineSettings, Request, Sample, Sampling
-from finer1.files import sha256_folder
+from finer1.engines.local_models import LocalModel, find_model
 
 
 def load(settings: EngineSettings) -> "TransformersEngine":
-    """The engine for the model folder of the settings."""
-    if settings.model is None:
-        raise ValueError("the engine `transformers` needs a model folder")
-    return TransformersEngine(settings.model, settings.device)
+    """The engine for the model of the settings; raises ValueError as find_model."""
+    return TransformersEngine(find_model("transformers", settings), settings.device)
 
 
 class TransformersEngine:
@@ -27,14 +29,14 @@ class TransformersEngine:
 
     pads = True
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, model: LocalModel, device: str) -> None:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if device == "cuda" else torch.float32
         name = str(dtype).removeprefix("torch.")
-        self.identity = f"transformers:{name}:{sha256_folder(folder)}"
+        self.identity = f"transformers:{name}:{model.identity}"
         self._model = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True
+            model.folder, dtype=dtype, use_safetensors=True, local_files_only=True
         )
         self._model.eval().to(device)
         own = self._model.generation_config
@@ -43,7 +45,7 @@ class TransformersEngine:
             eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
         )
         self._processor = AutoProcessor.from_pretrained(
-            folder, padding_side="left", local_files_only=True
+            model.folder, padding_side="left", local_files_only=True
         )
         self._suppressed_ids = suppressed_ids(self._model.config, self._processor.tokenizer)
 

@@ -1,30 +1,47 @@
-"""Generation by vLLM in this process; for one of the project's own models."""
+"""Generation by vLLM in this process, with as many GPUs as a teacher needs.
 
-from collections.abc import Sequence
-from pathlib import Path
+vllm                        one of the project's own models
+vllm:<folder>               a teacher, from a folder in the Hugging Face layout
+vllm:<hub id>@<commit>      a teacher, from the files of the hub that are on this disk
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from transformers import AutoConfig, AutoProcessor, GenerationConfig
 
 from finer1.chat import stop_ids, suppressed_ids
-from finer1.engines.interface import EngineSettings, Request, Sample, Sampling
-from finer1.files import sha256_folder
+from finer1.engines.interface import EngineSettings, Request, Sample, Sampling, in_order
+from finer1.engines.local_models import LocalModel, find_model
+from finer1.model_params import TeacherParams, VllmParams
 from finer1.policy.folder import pick_device
 from finer1.policy.generation import SamplingRule
-from finer1.serving.interface import ServedModel
+from finer1.serving.interface import StreamingModel
 
 
 def load(settings: EngineSettings) -> "VllmEngine":
-    """The engine for the model folder of the settings.
+    """The engine for the model of the settings.
 
-    Raises ValueError when there is none or vLLM is not installed.
+    Raises ValueError as find_model, and when vLLM is not installed.
     """
     from finer1.serving.colocated import ColocatedModel
 
-    if settings.model is None or settings.vllm is None:
-        raise ValueError("the engine `vllm` needs a model folder and the section runtime.vllm")
-    served = ColocatedModel(settings.model, pick_device(settings.device), settings.vllm)
-    return VllmEngine(served, settings.model)
+    model = find_model("vllm", settings)
+    if settings.teacher is not None:
+        memory, tensor_parallel = _memory(settings.teacher), settings.teacher.tensor_parallel
+    elif settings.vllm is not None:
+        memory, tensor_parallel = settings.vllm, 1
+    else:
+        raise ValueError("the engine `vllm` needs the section runtime.vllm or runtime.teacher")
+    device = pick_device(settings.device)
+    return VllmEngine(ColocatedModel(model.folder, device, memory, tensor_parallel), model)
+
+
+def _memory(teacher: TeacherParams) -> VllmParams:
+    """Of a teacher, which no trainer shares the machine with."""
+    return VllmParams(
+        memory_share=teacher.memory_share, sleep_level=0, cpu_cache_mib=teacher.cpu_cache_mib
+    )
 
 
 class VllmEngine:
@@ -32,9 +49,10 @@ class VllmEngine:
 
     pads = False
 
-    def __init__(self, served: ServedModel, folder: Path) -> None:
-        """folder: of the model that is served."""
-        self.identity = f"vllm:{served.number_format}:{sha256_folder(folder)}"
+    def __init__(self, served: StreamingModel, model: LocalModel) -> None:
+        """model: the one that is served."""
+        folder = model.folder
+        self.identity = f"vllm:{served.number_format}:{model.identity}"
         self._served = served
         self._tokenizer: Any = AutoProcessor.from_pretrained(
             folder, local_files_only=True
@@ -46,6 +64,12 @@ class VllmEngine:
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Sample]]:
         """`sampling.n` samples for each request, in order."""
+        return in_order(self.stream(requests, sampling))
+
+    def stream(
+        self, requests: Sequence[Request], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Sample]]]:
+        """The place of each request with its samples, as they are finished."""
         rule = SamplingRule(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -53,11 +77,8 @@ class VllmEngine:
             stop_ids=self._stop_ids,
             suppressed_ids=self._suppressed_ids,
         )
-        answers = self._served.generate(requests, [sampling.n] * len(requests), rule)
-        return [
-            [self._sample(completion.token_ids) for completion in answer.completions]
-            for answer in answers
-        ]
+        for place, answer in self._served.stream(requests, [sampling.n] * len(requests), rule):
+            yield place, [self._sample(item.token_ids) for item in answer.completions]
 
     def _sample(self, tokens: list[int]) -> Sample:
         is_ended = tokens[-1] in self._stop_ids

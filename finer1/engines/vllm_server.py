@@ -7,6 +7,7 @@ import torch
 from safetensors import safe_open
 
 from finer1.engines.interface import EngineSettings
+from finer1.engines.local_models import own_model
 from finer1.engines.vllm import VllmEngine
 from finer1.serving.server import ServerModel
 
@@ -18,10 +19,13 @@ def load(settings: EngineSettings) -> VllmEngine:
     setup/README.md says, ConnectionError when it does not answer.
     """
     if settings.model is None or settings.scratch is None:
-        raise ValueError("the engine `vllm_server` needs a model folder and a scratch folder")
+        raise ValueError(
+            "the engine `vllm_server` runs the project's own models, from a model folder by way of "
+            "a scratch folder; a teacher on a server is the engine `openai:<model>`"
+        )
     served = ServerModel(settings.vllm_server, settings.scratch / "weights", sleep_level=0)
     served.load(folder_weights(settings.model))
-    return VllmEngine(served, settings.model)
+    return VllmEngine(served, own_model(settings.model))
 
 
 def folder_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 
 from finer1.records import ImageRecord
 from finer1.released.rationales import ReleasedRationales
-from finer1.teacher.captions import ClassKey
-from finer1.teacher.rationales import ClassYield, Outcome
+from finer1.splits import ClassKey
+from finer1.teacher.rationales import Outcome
+from finer1.teacher.shots import class_key
+from finer1.teacher.yields import ClassYield
 
 NOT_RELEASED, OTHER_ANSWER = "not_in_release", "other_answer"
 
@@ -23,7 +25,7 @@ def assign_released(images: Iterable[ImageRecord], released: ReleasedRationales)
     yields: dict[ClassKey, ClassYield] = defaultdict(ClassYield)
     kept = []
     for image in images:
-        count = yields[image.category, image.label]
+        count = yields[class_key(image)]
         count.asked += 1
         count.samples += image.id in by_image or image.id in released.mislabelled
         if image.id in by_image:
@@ -32,4 +34,4 @@ def assign_released(images: Iterable[ImageRecord], released: ReleasedRationales)
         else:
             wrong = image.id in released.mislabelled
             count.rejected[OTHER_ANSWER if wrong else NOT_RELEASED] += 1
-    return Outcome(kept, dict(sorted(yields.items())), [])
+    return Outcome(kept, dict(sorted(yields.items())))

@@ -9,8 +9,7 @@ line opens a summary after the comparison.
 import re
 from dataclasses import dataclass
 
-_CANDIDATES = "The analysis of candidate subcategories:"
-_PREDICTION = "The prediction is:"
+from finer1.prompts import OPTIONS_HEADING, PREDICTION_HEADING
 
 _CANDIDATES_HEADING = re.compile(r"^[ #*-]*candidate subcategor[^\n]{0,30}$", re.I | re.M)
 _COMPARISON_HEADING = re.compile(
@@ -49,11 +48,11 @@ class Prose:
 
 def read_prose(rationale: str) -> Prose:
     """The sections of the text between the think tags."""
-    cut = rationale.rfind(_PREDICTION)
+    cut = rationale.rfind(PREDICTION_HEADING)
     body, prediction = rationale, ""
     if cut >= 0:
-        body, prediction = rationale[:cut], rationale[cut + len(_PREDICTION) :]
-    literal = body.find(_CANDIDATES)
+        body, prediction = rationale[:cut], rationale[cut + len(PREDICTION_HEADING) :]
+    literal = body.find(OPTIONS_HEADING)
     heading = _CANDIDATES_HEADING.search(body)
     comparison = _COMPARISON_HEADING.search(body)
     starts = [place for place in (literal, heading.start() if heading else -1) if place >= 0]

@@ -10,6 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from finer1.splits import ClassKey
+from finer1.teacher.yield_figure import Palette, draw_yields
+from finer1.teacher.yields import ClassYield
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -122,6 +126,18 @@ def curve_chart(key: str, steps: Sequence[int], values: Sequence[float], stage: 
     axes.locator_params(axis="x", nbins=5, integer=True)
     axes.margins(x=0.02, y=0.12)
     return _svg(figure, f"{stage}/{key}")
+
+
+def yield_chart(yields: Mapping[ClassKey, ClassYield]) -> str:
+    """What became of the samples of each sub-category, and why they fell; SVG."""
+    colours = Palette(
+        ink=_MARKERS["--ink"],
+        muted=_MARKERS["--muted"],
+        line=_MARKERS["--line"],
+        kept=_MARKERS["--sft"],
+        reasons=(_MARKERS["--tapo"], _MARKERS["--base"], _MARKERS["--line"]),
+    )
+    return _svg(draw_yields(yields, colours), "yield")
 
 
 def _empty(width: float, height: float) -> "tuple[Figure, Axes]":

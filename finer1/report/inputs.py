@@ -1,6 +1,5 @@
 """What the page is made from, read from the files of a run."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,27 +19,13 @@ from finer1.records import (
     Triplet,
     read_jsonl,
 )
+from finer1.splits import ClassKey
+from finer1.teacher.yields import ClassYield, read_yields
 
 TRAINING_STAGES = ("sft", "tapo")
 
 Series = tuple[tuple[int, float], ...]
 """(step, value) pairs, steps ascending."""
-
-
-@dataclass(frozen=True)
-class ClassYield:
-    """Fate of the rationales asked for one sub-category."""
-
-    category: str
-    label: str
-    asked: int
-    """Images for which a rationale was asked."""
-    kept: int
-    """Images whose rationale passed."""
-    samples: int
-    """Rationales sampled; several per image when the first ones are rejected."""
-    rejected: dict[str, int]
-    """Reason -> rejected samples."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +36,7 @@ class Inputs:
     metrics: Mapping[str, float]
     """Of the stage `score`."""
     recorded: Mapping[str, float]
-    """Of the stages `split`, `sft` and `tapo`."""
+    """Of the stages `split`, `review`, `sft` and `tapo`."""
     splits: Sequence[SplitRecord]
     questions: Sequence[Question]
     verdicts: Mapping[str, Sequence[Verdict]]
@@ -64,7 +49,8 @@ class Inputs:
     triplets: Sequence[Triplet]
     triplet_sheet: bytes
     """Contact sheet of some of them, JPEG."""
-    cot_yield: Sequence[ClassYield]
+    yields: Mapping[ClassKey, ClassYield]
+    """Sub-category -> how the rationales about it fared."""
     logs: Mapping[str, Mapping[str, Series]]
     """Training stage -> metric -> its values over steps."""
     audit: Mapping[str, Mapping[str, Any]]
@@ -84,7 +70,7 @@ def read_inputs(params: Params) -> Inputs:
     return Inputs(
         params=params,
         metrics=_read_metrics(paths.metrics, ("score",)),
-        recorded=_read_metrics(paths.metrics, ("split", *TRAINING_STAGES)),
+        recorded=_read_metrics(paths.metrics, ("split", "review", *TRAINING_STAGES)),
         splits=read_jsonl(paths.splits, SplitRecord),
         questions=read_jsonl(paths.questions, Question),
         verdicts={model: [row for row in verdicts if row.model == model] for model in MODELS},
@@ -99,7 +85,7 @@ def read_inputs(params: Params) -> Inputs:
         concepts=read_jsonl(paths.concepts, Concepts),
         triplets=read_jsonl(paths.triplets, Triplet),
         triplet_sheet=(paths.logs / "triplets.jpg").read_bytes(),
-        cot_yield=read_yield(paths.cot_yield),
+        yields=read_yields(paths.cot_yield),
         logs={stage: read_log(paths.logs / f"{stage}.jsonl") for stage in TRAINING_STAGES},
         audit=json.loads(paths.audit.read_text(encoding="utf-8")),
         archive=ImageArchive(paths.images),
@@ -111,24 +97,6 @@ def _read_metrics(folder: Path, stages: Sequence[str]) -> dict[str, float]:
     for stage in stages:
         metrics |= json.loads((folder / f"{stage}.json").read_text(encoding="utf-8"))
     return metrics
-
-
-def read_yield(path: Path) -> list[ClassYield]:
-    """The yield per sub-category: category, label, asked, kept, samples, then the reasons.
-
-    Raises ValueError when a column is missing or a count is no number.
-    """
-    rows = []
-    with path.open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            try:
-                category, label = row.pop("category"), row.pop("label")
-                counts = {name: int(value) for name, value in row.items()}
-                asked, kept, samples = (counts.pop(n) for n in ("asked", "kept", "samples"))
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}:{number}: no row of yields ({error})") from error
-            rows.append(ClassYield(category, label, asked, kept, samples, counts))
-    return rows
 
 
 def read_log(path: Path) -> dict[str, Series]:

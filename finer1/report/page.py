@@ -14,14 +14,16 @@ from finer1.params import Params
 from finer1.records import Question, Rationale
 from finer1.report.data import collect_data
 from finer1.report.figures import curve_chart
-from finer1.report.inputs import ClassYield, Inputs, Series
+from finer1.report.inputs import Inputs, Series
 from finer1.report.pictures import Pictures, encode_uri
 from finer1.report.protocol import (
     describe_mined_negative,
     describe_negative,
     describe_protocol,
 )
+from finer1.report.rationales import summarise_yields
 from finer1.report.results import collect_results
+from finer1.report.review import summarise_review
 from finer1.report.samples import choose_concepts, choose_samples, worst_confusions
 from finer1.report.table import MODEL_NAMES
 
@@ -62,18 +64,6 @@ class Curves:
     """Metrics that were logged but not drawn."""
 
 
-@dataclass(frozen=True)
-class YieldSummary:
-    """Yield of the rationales."""
-
-    classes: tuple[ClassYield, ...]
-    asked: int
-    kept: int
-    samples: int
-    rejected: tuple[tuple[str, int], ...]
-    """(reason, samples), most frequent first."""
-
-
 def render_page(inputs: Inputs) -> str:
     """The whole page as HTML text; values from data are escaped."""
     folder = Path(__file__).parent
@@ -104,7 +94,10 @@ def render_page(inputs: Inputs) -> str:
             for stage, series in inputs.logs.items()
         ],
         datasets=collect_data(inputs.audit),
-        cot_yield=summarise_yield(inputs.cot_yield),
+        cot_yield=summarise_yields(inputs.yields, inputs.params.cot),
+        review=summarise_review(
+            inputs.params.review.mode, inputs.params.review.confidence, inputs.recorded
+        ),
         concepts=choose_concepts(inputs, pictures),
         triplet_sheet=encode_uri(inputs.triplet_sheet, "jpeg"),
         triplet_encoder=inputs.triplets[0].encoder,
@@ -143,28 +136,6 @@ def _rank(metric: str) -> int:
         if metric == start or (start.endswith("/") and metric.startswith(start)):
             return rank
     return len(FIRST_CURVES)
-
-
-def summarise_yield(rows: Sequence[ClassYield]) -> YieldSummary:
-    """Totals, and the classes with the lowest yield first."""
-    reasons: dict[str, int] = {}
-    for row in rows:
-        for reason, count in row.rejected.items():
-            reasons[reason] = reasons.get(reason, 0) + count
-    return YieldSummary(
-        classes=tuple(
-            sorted(rows, key=lambda row: (row.kept / max(row.asked, 1), row.category, row.label))
-        ),
-        asked=sum(row.asked for row in rows),
-        kept=sum(row.kept for row in rows),
-        samples=sum(row.samples for row in rows),
-        rejected=tuple(
-            sorted(
-                ((reason, count) for reason, count in reasons.items() if count),
-                key=lambda item: (-item[1], item[0]),
-            )
-        ),
-    )
 
 
 def model_identities(inputs: Inputs) -> list[tuple[str, str]]:

@@ -13,14 +13,14 @@ LARGEST_SIDE = 320
 DRAWN_SIDE = 96
 
 
-def picture_uri(image: Image.Image) -> str:
-    """A data URI of the image, at most LARGEST_SIDE pixels a side.
+def picture_uri(image: Image.Image, largest_side: int = LARGEST_SIDE) -> str:
+    """A data URI of the image, at most `largest_side` pixels a side.
 
     Up to DRAWN_SIDE it stays a lossless PNG of its own size; photographs become JPEG.
     """
     copy = image.convert("RGB")  # a new image without metadata, which would travel along
     copy.info = {}
-    copy.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
+    copy.thumbnail((largest_side, largest_side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     if max(copy.size) <= DRAWN_SIDE:
         copy.save(buffer, "PNG", optimize=True)

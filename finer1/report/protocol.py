@@ -8,6 +8,13 @@ from finer1.params import Params
 from finer1.report.inputs import Inputs
 from finer1.separation import unseen_named
 
+_TARGETS = {
+    "rationale": "rationale and answer",
+    "prose": "rationale in prose and answer",
+    "answer": "the answer alone",
+}
+"""sft.target -> what is learnt."""
+
 
 def describe_protocol(inputs: Inputs) -> list[tuple[str, str]]:
     """(heading, sentence) pairs."""
@@ -134,7 +141,7 @@ def _teacher(inputs: Inputs) -> str:
 
 def _sft(inputs: Inputs) -> str:
     settings = inputs.params.sft
-    target = "rationale and answer" if settings.target == "rationale" else "the answer alone"
+    target = _TARGETS[settings.target]
     split = inputs.params.split
     released = ""
     if split.sft_images == "released":

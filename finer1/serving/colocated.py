@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,18 @@ from finer1.policy.generation import Completion, SamplingRule
 from finer1.serving.interface import Answer, logit_bias
 
 WORKER_EXTENSION = "finer1.serving.worker.WeightReceiver"
+QUEUE = 256
+"""Requests with vLLM at once in `stream`: it runs up to 256 sequences, and keeps the pixels of all
+that wait."""
 
 
 class ColocatedModel:
     """A model folder in vLLM, float32 on a CPU and bfloat16 on a GPU."""
 
-    def __init__(self, folder: Path, device: str, settings: VllmParams) -> None:
-        """device: cpu or cuda.
+    def __init__(
+        self, folder: Path, device: str, settings: VllmParams, tensor_parallel: int = 1
+    ) -> None:
+        """device: cpu or cuda. tensor_parallel: GPUs, or processes on a CPU, that share it.
 
         Raises ValueError when vLLM is not installed or would run in a process of its own.
         """
@@ -34,31 +40,19 @@ class ColocatedModel:
         self.number_format = "bfloat16" if self._is_cuda else "float32"
         self._sleep_level = settings.sleep_level if self._is_cuda else 0
         self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-        if self._is_cuda:
-            machine: dict[str, Any] = {
-                "gpu_memory_utilization": settings.memory_share,
-                "enable_sleep_mode": self._sleep_level > 0,
-            }
-        else:
-            machine = {
-                "kv_cache_memory_bytes": settings.cpu_cache_mib * 2**20,
-                "enforce_eager": True,
-                # vLLM 0.31 rewinds the generator of a prompt cut in two, which fails on a CPU.
-                "enable_chunked_prefill": False,
-            }
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            # One vLLM per process, each on its own GPU; else all would take the first.
-            machine["distributed_executor_backend"] = "external_launcher"
         with unmoved_generators():
             self._llm = vllm.LLM(
                 model=str(folder),
                 dtype=self.number_format,
+                max_model_len=-1,  # the model's own, or what the cache can hold of it
                 generation_config="vllm",  # the folder's penalties and the like do not apply
                 limit_mm_per_prompt={"image": 1, "video": 0},
                 logprobs_mode="raw_logprobs",
                 worker_extension_cls=WORKER_EXTENSION,
+                tensor_parallel_size=tensor_parallel,
+                mm_encoder_tp_mode="data",  # the vision tower is small: whole on each GPU
                 seed=0,
-                **machine,
+                **self._machine(settings),
             )
 
     def generate(
@@ -70,21 +64,34 @@ class ColocatedModel:
             self._parameters(rule, request.seed, count)
             for request, count in zip(requests, counts, strict=True)
         ]
-        with ExitStack() as stack:
-            # The trainer's number format is not vLLM's.
-            device = "cuda" if self._is_cuda else "cpu"
-            stack.enter_context(torch.autocast(device, enabled=False))
-            if not self._is_cuda:
-                # vLLM compiles the ranking of log-probabilities: 4 to 18 s and a C++ compiler.
-                stack.enter_context(torch.compiler.set_stance("force_eager"))
+        with self._own_precision():
             outputs = self._llm.generate(prompts, parameters, use_tqdm=False)
-        return [
-            Answer(
-                prompt_ids=list(output.prompt_token_ids),
-                completions=[_completion(part) for part in output.outputs],
-            )
-            for output in outputs
-        ]
+        return [_answer(output) for output in outputs]
+
+    def stream(
+        self, requests: Sequence[Request], counts: Sequence[int], rule: SamplingRule
+    ) -> Iterator[tuple[int, Answer]]:
+        """As in StreamingModel. vLLM has all requests, up to QUEUE, and batches them itself."""
+        engine = self._llm.llm_engine
+        waiting = iter(enumerate(zip(requests, counts, strict=True)))
+        places: dict[str, int] = {}
+        try:
+            while True:
+                for place, (request, count) in islice(waiting, QUEUE - len(places)):
+                    parameters = self._parameters(rule, request.seed, count)
+                    (name,) = self._llm.enqueue(
+                        [self._prompt(request)], [parameters], use_tqdm=False
+                    )
+                    places[_outer_name(name)] = place
+                if not places:
+                    return
+                with self._own_precision():
+                    outputs = engine.step()
+                for output in outputs:
+                    if output.finished:
+                        yield places.pop(output.request_id), _answer(output)
+        finally:
+            engine.abort_request(list(places))
 
     def load(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """As in ServedModel. The tensors are handed over as they are, without a file."""
@@ -103,6 +110,37 @@ class ColocatedModel:
         """On a GPU: give back the cache, and the weights as `runtime.vllm.sleep_level` says."""
         if self._sleep_level:
             self._llm.sleep(level=self._sleep_level)
+
+    def _machine(self, settings: VllmParams) -> dict[str, Any]:
+        """vLLM's arguments that depend on where it runs."""
+        if self._is_cuda:
+            machine: dict[str, Any] = {
+                "gpu_memory_utilization": settings.memory_share,
+                "enable_sleep_mode": self._sleep_level > 0,
+            }
+        else:
+            machine = {
+                "kv_cache_memory_bytes": settings.cpu_cache_mib * 2**20,
+                "enforce_eager": True,
+                # vLLM 0.31 rewinds the generator of a prompt cut in two, which fails on a CPU.
+                "enable_chunked_prefill": False,
+            }
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            # One vLLM per process, each on its own GPU; else all would take the first.
+            machine["distributed_executor_backend"] = "external_launcher"
+        return machine
+
+    @contextmanager
+    def _own_precision(self) -> Iterator[None]:
+        """While vLLM computes."""
+        with ExitStack() as stack:
+            # The trainer's number format is not vLLM's.
+            device = "cuda" if self._is_cuda else "cpu"
+            stack.enter_context(torch.autocast(device, enabled=False))
+            if not self._is_cuda:
+                # vLLM compiles the ranking of log-probabilities: 4 to 18 s and a C++ compiler.
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
+            yield
 
     def _prompt(self, request: Request) -> dict[str, Any]:
         """One image token per image: vLLM expands it itself, and one expanded already twice."""
@@ -144,6 +182,18 @@ def unmoved_generators() -> Iterator[None]:
         np.random.set_state(numpy)
 
 
+def _outer_name(name: str) -> str:
+    """The name that the output will bear; within, vLLM adds `-<8 random characters>`."""
+    return name.partition("-")[0]
+
+
+def _answer(output: Any) -> Answer:
+    return Answer(
+        prompt_ids=list(output.prompt_token_ids),
+        completions=[_completion(part) for part in output.outputs],
+    )
+
+
 def _completion(output: Any) -> Completion:
     ids = list(output.token_ids)
     chosen = [entry[token].logprob for token, entry in zip(ids, output.logprobs, strict=True)]
@@ -156,8 +206,8 @@ def _import_vllm() -> Any:
         import vllm.envs
     except ImportError as error:
         raise ValueError(
-            f"runtime.engine: vllm needs the package vllm ({error}); setup/README.md says how to "
-            "install it, or set runtime.engine to transformers"
+            f"the engine `vllm` needs the package vllm ({error}); setup/README.md says how to "
+            "install it, or take the engine `transformers`"
         ) from error
     if vllm.envs.VLLM_ENABLE_V1_MULTIPROCESSING:
         raise ValueError("vLLM must run in this process: set VLLM_ENABLE_V1_MULTIPROCESSING=0")

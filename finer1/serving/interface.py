@@ -1,6 +1,6 @@
 """What vLLM is asked and answers, wherever it runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,6 +43,16 @@ class ServedModel(Protocol):
 
     def sleep(self) -> None:
         """Give memory back until the next `load`, where that is possible."""
+        ...
+
+
+class StreamingModel(ServedModel, Protocol):
+    """A served model that gives each answer when it is ready."""
+
+    def stream(
+        self, requests: Sequence[Request], counts: Sequence[int], rule: SamplingRule
+    ) -> Iterator[tuple[int, Answer]]:
+        """As `generate`: the place of each request with its answer, in any order."""
         ...
 
 

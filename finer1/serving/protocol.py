@@ -2,8 +2,9 @@
 
 import base64
 import io
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -11,14 +12,20 @@ from PIL import Image
 
 from finer1.engines.interface import Request
 
-RETRIED = frozenset({408, 429, 500, 502, 503, 504})
-"""Status codes of a busy or failing server, as opposed to a wrong request."""
-ATTEMPTS, FIRST_WAIT_S, LONGEST_WAIT_S = 7, 0.5, 30.0
-"""Tries of a request, and the waits between them, which double."""
-TIMEOUT = httpx.Timeout(600.0, connect=10.0)
-"""Seconds; a long queue of a busy server is no failure."""
+ATTEMPTS, FIRST_WAIT_S, LONGEST_WAIT_S = 9, 0.5, 30.0
+"""Tries of a request, and the waits between them, which double: 91.5 s in all, as limits on the
+requests of a minute ask for."""
+LONGEST_ASKED_WAIT_S = 300.0
+"""Longest wait that a server may ask for."""
+TIMEOUT_S = 600.0
+"""A long queue of a busy server is no failure."""
+_CONNECT_S = 10.0
 
 Result = TypeVar("Result")
+
+
+class IncompleteAnswer(ConnectionError):
+    """A server answered with less than it was asked for; asking again may help."""
 
 
 def check_address(address: str | None, who: str, variable: str) -> str:
@@ -26,7 +33,11 @@ def check_address(address: str | None, who: str, variable: str) -> str:
 
     Raises ValueError when it is none, saying that `who` needs one in the environment `variable`.
     """
-    if address is None or not address.startswith(("http://", "https://")):
+    try:
+        is_address = httpx.URL(address or "").scheme in ("http", "https")
+    except httpx.InvalidURL:
+        is_address = False
+    if address is None or not is_address:
         raise ValueError(
             f"{who} needs the address of a server, not {address!r}: set {variable}, such as "
             "http://127.0.0.1:8000/v1"
@@ -34,7 +45,9 @@ def check_address(address: str | None, who: str, variable: str) -> str:
     return address
 
 
-def connect(address: str, api_key: str | None, may_use_proxy: bool) -> httpx.Client:
+def connect(
+    address: str, api_key: str | None, may_use_proxy: bool, timeout_s: float = TIMEOUT_S
+) -> httpx.Client:
     """A client of the server at `address`; the key, if any, goes as bearer token.
 
     may_use_proxy: go through the proxy that the environment names, if it names one.
@@ -43,23 +56,35 @@ def connect(address: str, api_key: str | None, may_use_proxy: bool) -> httpx.Cli
     return httpx.Client(
         base_url=address.rstrip("/") + "/",
         headers=headers,
-        timeout=TIMEOUT,
+        timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)),
+        limits=httpx.Limits(max_connections=None),  # as_ready bounds them
         trust_env=may_use_proxy,
     )
 
 
-def call_all(calls: Sequence[Callable[[], Result]], at_once: int) -> list[Result]:
-    """What the calls return, in order; `at_once` of them run at a time.
+def as_ready(calls: Sequence[Callable[[], Result]], at_once: int) -> Iterator[tuple[int, Result]]:
+    """The place of each call with what it returns, as they end; `at_once` of them run at a time.
 
-    Raises what the first of them raises that fails; those that have not begun never do.
+    Raises what the first of them raises that fails, after the results of those that had begun;
+    the others never begin.
     """
+    failure: BaseException | None = None
     with ThreadPoolExecutor(at_once) as pool:
-        running = [pool.submit(call) for call in calls]
+        places = {pool.submit(call): place for place, call in enumerate(calls)}
         try:
-            return [future.result() for future in running]
+            for future in as_completed(places):
+                if future.cancelled():
+                    continue
+                error = future.exception()
+                if error is None:
+                    yield places[future], future.result()
+                elif failure is None:
+                    failure = error
+                    _cancel(places)  # the waiting ones would fail in turn
         finally:
-            for future in running:  # after a failure, the waiting ones would fail in turn
-                future.cancel()
+            _cancel(places)
+    if failure is not None:
+        raise failure
 
 
 class JsonServer:
@@ -70,30 +95,46 @@ class JsonServer:
         self._wait = wait
 
     def call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        """The answer's JSON, {} for an empty one; tries again while the server is busy, failing
-        or silent.
+        """The answer's JSON, {} for an empty one; otherwise as `ask`."""
+        return self.ask(method, path, body, lambda answer: answer)
 
-        Raises ValueError when the server refuses the request, ConnectionError when it stays busy
-        or silent.
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        read: Callable[[dict[str, Any]], Result],
+    ) -> Result:
+        """What `read` makes of the answer's JSON; it may raise IncompleteAnswer.
+
+        Tries again while the server is busy, failing or silent, or its answers are incomplete.
+        Raises ValueError when the server refuses the request, ConnectionError when it stays so.
         """
-        url = f"{self._client.base_url}{path}"
+        url = f"{self._client.base_url.copy_with(userinfo=b'')}{path}"
         trouble = ""
         for attempt in range(ATTEMPTS):
             delay = min(FIRST_WAIT_S * 2**attempt, LONGEST_WAIT_S)
             try:
                 response = self._client.request(method, path, json=body)
-            except httpx.TransportError as error:
-                trouble = f"{type(error).__name__}: {error}"
-            else:
                 if response.is_success:
-                    return _json(response, url)
-                trouble = f"{response.status_code}: {response.text[:200]}"
-                if response.status_code not in RETRIED:
+                    return read(_json(response, url))
+            except httpx.RequestError as error:
+                trouble = f"{type(error).__name__}: {error}"
+            except IncompleteAnswer as error:
+                trouble = str(error)
+            else:
+                trouble = f"{response.status_code}: {self._without_key(response.text)[:200]}"
+                if not _is_passing(response.status_code):
                     raise ValueError(f"{url} refuses the request with {trouble}")
-                delay = _asked_delay(response, delay)
+                delay = _asked_delay(response.headers, delay)
             if attempt + 1 < ATTEMPTS:
                 self._wait(delay)
         raise ConnectionError(f"{url} does not answer after {ATTEMPTS} tries ({trouble})")
+
+    def _without_key(self, text: str) -> str:
+        """Some servers repeat the key that they refuse, and errors are logged."""
+        key = self._client.headers.get("authorization", "").removeprefix("Bearer ")
+        return text.replace(key, "***") if key else text
 
 
 def messages(request: Request) -> list[dict[str, Any]]:
@@ -108,6 +149,11 @@ def messages(request: Request) -> list[dict[str, Any]]:
     return turns
 
 
+def _cancel(futures: Any) -> None:
+    for future in futures:
+        future.cancel()
+
+
 def _data_url(image: Image.Image) -> str:
     """PNG, so that the server sees the very pixels that were decoded here."""
     buffer = io.BytesIO()
@@ -115,10 +161,24 @@ def _data_url(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _asked_delay(response: httpx.Response, default: float) -> float:
-    """Seconds that the server asks to wait, within our bound."""
-    asked = response.headers.get("retry-after", "")
-    return min(float(asked), LONGEST_WAIT_S) if asked.isdigit() else default
+def _is_passing(status: int) -> bool:
+    """True for the status of a busy or failing server, as opposed to a wrong request."""
+    return status in (408, 409, 425, 429) or status >= 500
+
+
+def _asked_delay(headers: httpx.Headers, default: float) -> float:
+    """Seconds that the server asks to wait, as a number or a date, within our bound."""
+    asked = headers.get("retry-after", "")
+    try:
+        delay = float(asked) if asked[:1].isdigit() else _seconds_until(asked, headers["date"])
+    except (ValueError, KeyError, TypeError):
+        return default
+    return min(delay, LONGEST_ASKED_WAIT_S) if delay >= 0 else default
+
+
+def _seconds_until(date: str, now: str) -> float:
+    """By the server's clock, since ours may be another."""
+    return (parsedate_to_datetime(date) - parsedate_to_datetime(now)).total_seconds()
 
 
 def _json(response: httpx.Response, url: str) -> dict[str, Any]:
@@ -126,7 +186,9 @@ def _json(response: httpx.Response, url: str) -> dict[str, Any]:
         return {}
     try:
         answer = response.json()
-    except ValueError:
+    except ValueError as error:
+        if response.content.lstrip().startswith(b"{"):
+            raise IncompleteAnswer("half of an answer in JSON") from error
         answer = None
     if not isinstance(answer, dict):
         raise ConnectionError(f"{url} answers with something other than JSON")

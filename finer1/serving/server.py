@@ -4,7 +4,7 @@ New weights travel as a file: server and trainer share a folder.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from finer1.engines.interface import Request
+from finer1.engines.interface import Request, in_order
 from finer1.policy.generation import Completion, SamplingRule
 from finer1.serving.interface import Answer, logit_bias
-from finer1.serving.protocol import JsonServer, call_all, check_address, connect, messages
+from finer1.serving.protocol import JsonServer, as_ready, check_address, connect, messages
 
 CONCURRENCY = 64
 """Requests under way at once; the server batches them."""
@@ -46,12 +46,18 @@ class ServerModel:
     def generate(
         self, requests: Sequence[Request], counts: Sequence[int], rule: SamplingRule
     ) -> list[Answer]:
-        """As in ServedModel; a call per request, which carries its own image."""
+        """As in ServedModel."""
+        return in_order(self.stream(requests, counts, rule))
+
+    def stream(
+        self, requests: Sequence[Request], counts: Sequence[int], rule: SamplingRule
+    ) -> Iterator[tuple[int, Answer]]:
+        """As in StreamingModel; a call per request, which carries its own image."""
         calls = [
             partial(self._answer, request, count, rule)
             for request, count in zip(requests, counts, strict=True)
         ]
-        return call_all(calls, CONCURRENCY)
+        return as_ready(calls, CONCURRENCY)
 
     def load(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """As in ServedModel, by way of a file of the server's number format."""

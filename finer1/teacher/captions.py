@@ -17,45 +17,62 @@ from finer1.teacher.concepts import (
 )
 from finer1.teacher.encoders import Encoder
 
-ClassKey = tuple[str, str]
+LabelKey = tuple[str, str]
 """Category and sub-category."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """An image with its captions."""
+    """An image with its captions; the teacher may have given none."""
 
     image: ImageRecord
     captions: tuple[str, ...]
 
 
+def candidate_concepts(
+    described: Sequence[Described], lists: Mapping[LabelKey, str], settings: ConceptsParams
+) -> list[list[str]]:
+    """The candidates of each image, in order.
+
+    lists: the teacher's list for each sub-category; used with `class_list` only.
+    """
+    if settings.candidates == "captions":
+        return [caption_phrases(item.captions, item.image.label) for item in described]
+    return [
+        listed_concepts(lists[item.image.category, item.image.label], item.image.label)
+        for item in described
+    ]
+
+
 def select_for_images(
     described: Sequence[Described],
-    lists: Mapping[ClassKey, str],
+    candidates: Sequence[Sequence[str]],
     encoder: Encoder,
     settings: ConceptsParams,
     seed: int,
 ) -> list[Concepts]:
-    """The concepts of each image, in order.
+    """The concepts of each image, in order; none for an image without captions.
 
-    lists: the teacher's list for each sub-category; used with `class_list` only.
+    candidates: of each image. What is selected for an image depends on the other images through
+    their captions alone, not on their order.
     """
-    candidates = [_candidates(item, lists, settings) for item in described]
     texts = {text for item in described for text in item.captions}
     texts |= {text for phrases in candidates for text in phrases}
     order = sorted(texts)
     vectors = encoder(order)
     row_of = {text: row for row, text in enumerate(order)}
+    by_id = sorted(described, key=lambda item: item.image.id)
     rows = []
     for item, phrases in zip(described, candidates, strict=True):
-        negatives = _negatives(item, described, settings.max_negatives, seed)
-        scores = concept_information(
-            _look_up(vectors, row_of, item.captions),
-            _look_up(vectors, row_of, phrases),
-            _look_up(vectors, row_of, negatives),
-            settings.tau,
-        )
-        selected = select_concepts(phrases, scores, settings)
+        selected: list[tuple[str, float]] = []
+        if item.captions:
+            scores = concept_information(
+                _look_up(vectors, row_of, item.captions),
+                _look_up(vectors, row_of, phrases),
+                _look_up(vectors, row_of, _negatives(item, by_id, settings, seed)),
+                settings.tau,
+            )
+            selected = select_concepts(phrases, scores, settings)
         rows.append(
             Concepts(
                 image_id=item.image.id,
@@ -68,29 +85,27 @@ def select_for_images(
     return rows
 
 
-def _candidates(
-    item: Described, lists: Mapping[ClassKey, str], settings: ConceptsParams
+def _negatives(
+    item: Described, by_id: Sequence[Described], settings: ConceptsParams, seed: int
 ) -> list[str]:
-    label = item.image.label
-    if settings.candidates == "captions":
-        return caption_phrases(item.captions, label)
-    return listed_concepts(lists[item.image.category, label], label)
+    """Captions of other sub-categories, at most `max_negatives`.
 
-
-def _negatives(item: Described, described: Sequence[Described], most: int, seed: int) -> list[str]:
-    """Captions of other sub-categories, at most `most`; same-class ones would punish what the
-    class shares."""
-    own = (item.image.category, item.image.label)
+    Same-class ones would punish what the class shares, also where two datasets have the class
+    under different categories (a dog breed among the pets).
+    """
+    own = item.image
     others = [
         caption
-        for other in described
-        if (other.image.category, other.image.label) != own
+        for other in by_id
+        if other.image.label.casefold() != own.label.casefold()
+        and (settings.negatives == "any" or other.image.category == own.category)
         for caption in other.captions
     ]
-    if len(others) <= most:
+    if len(others) <= settings.max_negatives:
         return others
-    generator = np.random.default_rng(derive_seed(seed, "negatives", item.image.id))
-    return [others[index] for index in generator.choice(len(others), most, replace=False)]
+    generator = np.random.default_rng(derive_seed(seed, "negatives", own.id))
+    drawn = generator.choice(len(others), settings.max_negatives, replace=False)
+    return [others[index] for index in drawn]
 
 
 def _look_up(vectors: Matrix, row_of: Mapping[str, int], texts: Sequence[str]) -> Matrix:

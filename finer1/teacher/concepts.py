@@ -17,7 +17,8 @@ from finer1.data_params import ConceptsParams
 
 Matrix = NDArray[np.float64]
 
-_BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s*")
+_BULLET = re.compile(r"^\s*(?:[-*+\u2022\u2013]|\d+[.)])\s*")
+_EMPHASIS = re.compile(r"[*`]+")
 _BREAK = re.compile(r"[.,;:!?\n]|\band\b|\bwith\b", re.IGNORECASE)
 _OPENING = re.compile(r"^(?:(?:an?|the|its|it|has)\s+)+", re.IGNORECASE)
 
@@ -29,8 +30,8 @@ def concept_information(
 
         s_j = 1/M sum_i [ a_i.b_j/tau - logsumexp( a_i.b_j/tau, {b_j.c_k/tau}_k ) ]
 
-    captions: [M, D] (a), concepts: [N, D] (b), negatives: [L, D] (c, may be empty); rows of
-    length 1. Returns [N], each at most 0.
+    captions: [M, D] (a, at least one), concepts: [N, D] (b), negatives: [L, D] (c, may be empty);
+    rows of length 1. Returns [N], each at most 0; all 0 without negatives.
     """
     positive = captions @ concepts.T / tau
     negative = np.logaddexp.reduce(concepts @ negatives.T / tau, axis=1, initial=-np.inf)
@@ -53,8 +54,18 @@ def select_concepts(
 
 
 def listed_concepts(text: str, label: str) -> list[str]:
-    """Candidate concepts of a class-level list: a phrase per line, without bullets or numbers."""
-    return _distinct((_BULLET.sub("", line) for line in text.splitlines()), label)
+    """Candidate concepts of a class-level list: a phrase per line, without bullets or numbers.
+
+    A line that ends with a colon announces the list.
+    """
+    lines = (_EMPHASIS.sub("", _BULLET.sub("", line)).strip() for line in text.splitlines())
+    return _distinct((line for line in lines if not line.endswith(":")), label)
+
+
+def count_mentions(captions: Sequence[str], concept: str) -> int:
+    """How many captions hold the concept as whole words, whatever the case."""
+    pattern = re.compile(rf"(?<!\w){re.escape(concept)}(?!\w)", re.IGNORECASE)
+    return sum(pattern.search(caption) is not None for caption in captions)
 
 
 def caption_phrases(captions: Iterable[str], label: str) -> list[str]:

@@ -1,16 +1,19 @@
 """Which of the teacher's rationales may train a policy (Sec. 4.2 and Table 5 of Fine-R1).
 
 The paper's four checks (sections, label among the options, prediction equals the label, one
-language), and those that the 404 released rationales show to be needed: 101 to 250 of them talk
-about a text that only the teacher was given.
+language), and those that the 404 released rationales show to be needed: six in ten of them talk
+about a text that only the teacher was given. How many fall, and why: docs/rationales.md.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from finer1.data_params import CotParams
 from finer1.prompts import SECTIONS, parse_sections, split_options
+from finer1.teacher.language import find_foreign
+from finer1.teacher.wording import find_leak, find_refusal, find_residue, take_names_out
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,18 @@ class Draft:
     label: str
     known: frozenset[str]
     """All sub-categories of the category."""
+    barred: frozenset[str]
+    """Names that are no sub-category of this category, whatever a teacher says."""
 
     @property
     def text(self) -> str:
         """All that the teacher wrote, without the tags."""
         return "\n".join(self.sections[name] for name in SECTIONS)
+
+    @cached_property
+    def wording(self) -> str:
+        """The text without the names, which may be foreign or hold any word."""
+        return take_names_out(self.text, {*self.options, self.label})
 
 
 @dataclass(frozen=True)
@@ -37,17 +47,58 @@ class Judgement:
     reason: str | None
 
 
-def judge(text: str, label: str, known: frozenset[str], settings: CotParams) -> Judgement:
+def judge(
+    text: str,
+    label: str,
+    known: frozenset[str],
+    settings: CotParams,
+    barred: frozenset[str] = frozenset(),
+) -> Judgement:
     """Run the filters over one answer of the teacher, cheapest first; the first to fail names
-    the reason (one of REASONS)."""
+    the reason (one of REASONS). Arguments as in `failures`."""
+    draft = _read(text, label, known, barred)
+    if draft is None:
+        return Judgement(None, FORMAT)
+    reason = next(_failing(draft, settings), None)
+    return Judgement(draft if reason is None else None, reason)
+
+
+def failures(
+    text: str,
+    label: str,
+    known: frozenset[str],
+    settings: CotParams,
+    barred: frozenset[str] = frozenset(),
+) -> tuple[str, ...]:
+    """All reasons (of REASONS) why an answer of the teacher may not train; empty when it may.
+
+    text: the four sections in tags, as parse_sections reads them; `format` stands alone, since
+    there is nothing else to check then. known: all sub-categories of the category. barred: for
+    `cot.options: any`, the names that barred_options gives.
+    """
+    draft = _read(text, label, known, barred)
+    return (FORMAT,) if draft is None else tuple(_failing(draft, settings))
+
+
+def barred_options(category: str, labels: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """What is no sub-category of `category`: the categories' own words, and the sub-categories
+    of the other ones.
+
+    labels: category -> all its sub-categories.
+    """
+    others = {name for other, names in labels.items() if other != category for name in names}
+    return frozenset({*labels, *others} - {*labels[category]})
+
+
+def _read(text: str, label: str, known: frozenset[str], barred: frozenset[str]) -> Draft | None:
     sections = parse_sections(text)
     if not sections:
-        return Judgement(None, "format")
-    draft = Draft(sections, split_options(sections["options"]), label, known)
-    for reason, is_bad in _FILTERS.items():
-        if is_bad(draft, settings):
-            return Judgement(None, reason)
-    return Judgement(draft, None)
+        return None
+    return Draft(sections, split_options(sections["options"]), label, known, barred)
+
+
+def _failing(draft: Draft, settings: CotParams) -> Iterator[str]:
+    return (reason for reason, is_bad in _FILTERS.items() if is_bad(draft, settings))
 
 
 def _has_bad_count(draft: Draft, settings: CotParams) -> bool:
@@ -58,8 +109,11 @@ def _repeats_option(draft: Draft, _: CotParams) -> bool:
     return len({option.casefold() for option in draft.options}) < len(draft.options)
 
 
-def _has_unknown_option(draft: Draft, _: CotParams) -> bool:
-    return not draft.known.issuperset(draft.options)
+def _has_unknown_option(draft: Draft, settings: CotParams) -> bool:
+    if settings.options == "known":
+        return not draft.known.issuperset(draft.options)
+    barred = {name.casefold() for name in draft.barred}
+    return any(option.casefold() in barred for option in draft.options)
 
 
 def _lacks_label(draft: Draft, _: CotParams) -> bool:
@@ -70,86 +124,53 @@ def _predicts_other(draft: Draft, _: CotParams) -> bool:
     return draft.sections["prediction"] != draft.label
 
 
-def _skips_option(draft: Draft, _: CotParams) -> bool:
-    """An option that the comparison does not mention; within a longer name does not count."""
-    text = draft.sections["comparison"].casefold()
-    for option in sorted(draft.options, key=len, reverse=True):
-        found = re.subn(rf"(?<!\w){re.escape(option.casefold())}(?!\w)", " ", text)
-        if not found[1]:
-            return True
-        text = found[0]
-    return False
-
-
-# fmt: off
-_FOREIGN = frozenset({
-    "und", "oder", "eine", "einen", "nicht", "auch", "sind", "wird", "ist",
-    "une", "avec", "dans", "sont", "leur", "muy", "pero", "tiene", "unos",
-    "della", "sono", "questo", "nella", "uma", "sao", "nao", "seu",
-})
-# fmt: on
-"""Function words of other languages that are neither English nor part of a name."""
-
-_MIN_LATIN = 0.99
-"""Share of the letters. The usual slip is a few Han characters in an English text."""
-
-
-def _is_mixed(draft: Draft, _: CotParams) -> bool:
-    text = draft.text
-    for option in sorted(draft.options, key=len, reverse=True):
-        text = text.replace(option, " ")  # a name may be foreign
-    letters = [letter for letter in text if letter.isalpha()]
-    latin = sum(letter < "\u0250" for letter in letters)
-    if latin < _MIN_LATIN * len(letters):
-        return True
-    return not _FOREIGN.isdisjoint(re.findall(r"\w+", text.casefold()))
-
-
-_GIVEN = r"(?:given|provided|listed|supplied|mentioned)"
-_SOURCE = r"(?:descriptions?|text|captions?|features?|concepts?|labels?|information|hints?)"
-_LEAKS = re.compile(
-    rf"\bthe (?:{_GIVEN} )?(?:description|text|caption|label|ground[- ]truth|instructions?)\b"
-    rf"|\b{_GIVEN} (?:visual |key )?{_SOURCE}\b"
-    rf"|\b{_SOURCE} (?:that (?:were|are) |you |was |were |are )?{_GIVEN}\b"
-    r"|\b(?:as|was|were) (?:described|stated|specified) (?:above|in the)\b"
-    r"|\bthese instructions\b|\benclosed tags?\b|\bthe (?:user|prompt)\b|\bground[- ]truth\b",
-    re.IGNORECASE,
-)
-
-
-def _leaks(draft: Draft, _: CotParams) -> bool:
-    return _LEAKS.search(draft.text) is not None
-
-
-_REFUSALS = re.compile(
-    r"\bas an ai\b|\bi(?:'m| am) (?:sorry|unable)\b|\bi (?:can(?:no|')t|could not|couldn't) "
-    r"(?:see|view|identify|determine|help|assist|access)\b"
-    r"|\bno image (?:is|was|has been) (?:\w+ )?(?:attached|given|provided|visible|shown)\b"
-    r"|\bwithout (?:the|an) image\b|\bimage is (?:missing|not (?:attached|provided))\b",
-    re.IGNORECASE,
-)
-
-
-def _refuses(draft: Draft, _: CotParams) -> bool:
-    return _REFUSALS.search(draft.text.replace("\u2019", "'")) is not None
-
-
 def _has_bad_length(draft: Draft, settings: CotParams) -> bool:
     return not settings.min_words <= len(draft.text.split()) <= settings.max_words
 
 
+def _skips_option(draft: Draft, _: CotParams) -> bool:
+    """An option that the comparison does not mention; within a longer name does not count."""
+    text = " ".join(draft.sections["comparison"].casefold().split())
+    for option in sorted(draft.options, key=len, reverse=True):
+        name = " ".join(option.casefold().split())
+        text, num_found = re.subn(rf"(?<!\w){re.escape(name)}(?!\w)", " ", text)
+        if not num_found:
+            return True
+    return False
+
+
+def _refuses(draft: Draft, _: CotParams) -> bool:
+    return find_refusal(draft.wording) is not None
+
+
+def _has_residue(draft: Draft, _: CotParams) -> bool:
+    return find_residue(draft.wording) is not None
+
+
+def _leaks(draft: Draft, _: CotParams) -> bool:
+    return find_leak(draft.wording) is not None
+
+
+def _is_mixed(draft: Draft, _: CotParams) -> bool:
+    return find_foreign(draft.wording) is not None
+
+
+FORMAT = "format"
+
+# Cheapest first, measured on 535 words: what only looks at names and lengths takes microseconds.
 _FILTERS: dict[str, Callable[[Draft, CotParams], bool]] = {
     "option_count": _has_bad_count,
-    "option_repeated": _repeats_option,
-    "option_unknown": _has_unknown_option,
     "label_not_an_option": _lacks_label,
     "prediction": _predicts_other,
-    "comparison": _skips_option,
-    "language": _is_mixed,
-    "leak": _leaks,
-    "refusal": _refuses,
+    "option_unknown": _has_unknown_option,
+    "option_repeated": _repeats_option,
     "length": _has_bad_length,
+    "comparison": _skips_option,
+    "refusal": _refuses,
+    "residue": _has_residue,
+    "leak": _leaks,
+    "language": _is_mixed,
 }
 
-REASONS = ("format", *_FILTERS)
+REASONS = (FORMAT, *_FILTERS)
 """Why a rationale is rejected, in the order of the checks."""

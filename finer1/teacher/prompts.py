@@ -1,21 +1,6 @@
-"""What the teacher is asked: captions, candidate concepts, rationales (Table 5 of Fine-R1)."""
+"""What the teacher is asked: candidate concepts, rationales (Table 5 of Fine-R1)."""
 
 from collections.abc import Sequence
-
-CAPTION_INSTRUCTIONS = (
-    "Describe the {category} in this image. Stress shape and proportions. "
-    "Do not describe the background.",
-    "Describe the {category} in this image. Stress colours, markings and texture. "
-    "Do not describe the background.",
-    "Describe the {category} in this image. Stress the small parts that tell it from similar "
-    "ones. Do not describe the background.",
-)
-"""Three instructions, each stressing other attributes."""
-
-
-def caption_prompt(category: str, instruction: int) -> str:
-    """Ask for a caption of the image; the label is not given."""
-    return CAPTION_INSTRUCTIONS[instruction].format(category=category)
 
 
 def concept_list_prompt(category: str, label: str) -> str:

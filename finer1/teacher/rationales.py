@@ -2,23 +2,31 @@
 
 Samples are drawn one by one with a seed of their own, so that through the generation store a
 changed filter generates nothing again: it only decides anew which known sample is the first to
-pass. The released set lost 34 of 120 seen birds silently; here the yield is a result.
+pass.
 """
 
-from collections import Counter, defaultdict
+import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
-from finer1.data_params import CotParams
+from finer1.data_params import CotParams, RungParams
 from finer1.draws import derive_seed, draw
 from finer1.engines.interface import Request, Sample
-from finer1.prompts import QUESTIONS, question
-from finer1.records import ImageRecord, Rationale
-from finer1.teacher.captions import ClassKey
-from finer1.teacher.filters import Draft, judge
+from finer1.progress import Progress
+from finer1.prompts import QUESTIONS, parse_sections, question, split_options
+from finer1.records import ImageRecord, Queued, Rationale
+from finer1.splits import ClassKey
+from finer1.teacher.filters import barred_options, failures, judge
+from finer1.teacher.ladder import rungs
 from finer1.teacher.prompts import rationale_prompt
+from finer1.teacher.shots import class_key
+from finer1.teacher.yields import ClassYield
+
+BY_HAND = ("language",)
+"""Reasons that a person can put right: a sample that fails on nothing else may be queued."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +38,15 @@ class Case:
     concepts: tuple[str, ...]
 
 
-@dataclass
-class ClassYield:
-    """How the images of one sub-category fared."""
+@dataclass(frozen=True)
+class Teacher:
+    """Who is asked."""
 
-    asked: int = 0
-    """Images."""
-    kept: int = 0
-    """Images with an accepted rationale."""
-    samples: int = 0
-    """Samples drawn; samples - kept were rejected."""
-    rejected: Counter[str] = field(default_factory=Counter)
-    """By reason."""
+    ask: Callable[[list[Request], float], list[Sample]]
+    """One sample per request, at a temperature."""
+    identity: str
+    labels: Mapping[str, Sequence[str]]
+    """Category -> all its sub-categories."""
 
 
 @dataclass(frozen=True)
@@ -57,50 +62,170 @@ class Reject:
 class Outcome:
     """What collect_rationales found."""
 
-    rationales: list[Rationale]
+    rationales: list[Rationale] = field(default_factory=list)
     """In the order of the cases."""
-    yields: dict[ClassKey, ClassYield]
-    rejects: list[Reject]
+    yields: dict[ClassKey, ClassYield] = field(default_factory=dict)
+    rejects: list[Reject] = field(default_factory=list)
+    queue: list[Queued] = field(default_factory=list)
+    """The first sample that a person can put right, of each case without a rationale."""
+    asked: set[str] = field(default_factory=set)
+    """Ids of all images that were asked about."""
+
+
+@dataclass
+class _Wanted:
+    """A rationale that is wanted: what it is about at the moment, and what came of it."""
+
+    case: Case
+    samples: int = 0
+    kept: Rationale | None = None
+    queued: Queued | None = None
 
 
 def collect_rationales(
     cases: Sequence[Case],
-    labels: Mapping[str, Sequence[str]],
-    ask: Callable[[list[Request]], list[Sample]],
-    teacher: str,
+    find_other: Callable[[ImageRecord, set[str]], Case | None],
+    teacher: Teacher,
     settings: CotParams,
     seed: int,
+    progress: Progress,
 ) -> Outcome:
-    """For each case the first of at most `max_attempts` samples that passes all filters.
+    """For each case the first sample that passes all filters, found on the rungs of the ladder.
 
-    labels: category -> all its sub-categories. ask: one sample per request; called once per
-    attempt, with all cases that are still without a rationale. teacher: its identity.
+    With `cot.total` the cases are asked in order, as many as it takes. find_other: another image
+    of the same sub-category, its id not among the given ones; None where there is none.
+    progress: is advanced by the cases that have a rationale or are given up.
     """
-    yields: dict[ClassKey, ClassYield] = defaultdict(ClassYield)
-    for case in cases:
-        yields[_key(case)].asked += 1
-    known = {category: frozenset(names) for category, names in labels.items()}
-    kept: dict[str, Rationale] = {}
-    rejects = []
-    missing = list(cases)
-    for attempt in range(1, settings.max_attempts + 1):
-        if not missing:
-            break
-        samples = ask([rationale_request(case, attempt, settings, seed) for case in missing])
-        for case, sample in zip(missing, samples, strict=True):
-            count = yields[_key(case)]
-            count.samples += 1
-            judgement = judge(sample.text, case.image.label, known[case.image.category], settings)
-            if judgement.draft is not None:
-                count.kept += 1
-                kept[case.image.id] = _rationale(case, judgement.draft, attempt, teacher, seed)
-            else:
-                reason = str(judgement.reason)
-                count.rejected[reason] += 1
-                rejects.append(Reject(case.image.id, reason, sample.text))
-        missing = [case for case in missing if case.image.id not in kept]
-    ordered = [kept[case.image.id] for case in cases if case.image.id in kept]
-    return Outcome(ordered, dict(sorted(yields.items())), rejects)
+    collector = _Collector(find_other, teacher, settings, seed, progress)
+    found = collector.found
+    left = deque(cases)
+    lacking = num_wanted(len(cases), settings)
+    while left and lacking:
+        batch: list[_Wanted] = []
+        while left and len(batch) < lacking:
+            case = left.popleft()
+            if case.image.id not in found.asked:  # it may have stood in for another one
+                found.asked.add(case.image.id)
+                batch.append(_Wanted(case))
+        lacking -= collector.climb(batch)
+    if lacking:
+        progress.advance(lacking, words=collector.words())
+    return replace(found, yields=dict(sorted(found.yields.items())))
+
+
+def num_wanted(num_cases: int, settings: CotParams) -> int:
+    """Rationales wanted of so many cases."""
+    return num_cases if settings.total is None else min(settings.total, num_cases)
+
+
+@dataclass
+class _Collector:
+    """Asks about batches of cases, and counts over all of them."""
+
+    find_other: Callable[[ImageRecord, set[str]], Case | None]
+    teacher: Teacher
+    settings: CotParams
+    seed: int
+    progress: Progress
+    found: Outcome = field(default_factory=lambda: Outcome(yields=defaultdict(ClassYield)))
+    samples: int = 0
+    kept: int = 0
+    start: float = field(default_factory=time.monotonic)
+
+    def climb(self, batch: Sequence[_Wanted]) -> int:
+        """Take the cases up the ladder; returns how many have a rationale in the end."""
+        for item in batch:
+            self._yield(item).asked += 1
+        for number, rung in enumerate(rungs(self.settings), 1):
+            missing = [item for item in batch if item.kept is None]
+            if rung.image == "other":
+                missing = [item for item in missing if self._change_image(item)]
+            self._try_rung(number, rung, missing)
+        for item in batch:
+            if item.kept is not None:
+                self.found.rationales.append(item.kept)
+            elif item.queued is not None:
+                self._yield(item).queued += 1
+                self.found.queue.append(item.queued)
+        return sum(item.kept is not None for item in batch)
+
+    def _change_image(self, item: _Wanted) -> bool:
+        other = self.find_other(item.case.image, self.found.asked)
+        if other is not None:
+            self.found.asked.add(other.image.id)
+            item.case = other
+        return other is not None
+
+    def _try_rung(self, number: int, rung: RungParams, missing: list[_Wanted]) -> None:
+        for _ in range(rung.attempts):
+            if not missing:
+                return
+            requests = [
+                rationale_request(item.case, item.samples + 1, self.settings, self.seed)
+                for item in missing
+            ]
+            samples = self.teacher.ask(requests, rung.temperature)
+            for item, sample in zip(missing, samples, strict=True):
+                self._take(item, sample, number)
+            self.samples += len(missing)
+            kept = sum(item.kept is not None for item in missing)
+            self.kept += kept
+            self.progress.advance(kept, words=self.words())
+            missing = [item for item in missing if item.kept is None]
+
+    def _take(self, item: _Wanted, sample: Sample, rung: int) -> None:
+        """Judge a sample and count it."""
+        image, text = item.case.image, sample.text
+        labels = self.teacher.labels
+        known = frozenset(labels[image.category])
+        barred = barred_options(image.category, labels)
+        item.samples += 1
+        tally = self._yield(item)
+        tally.samples += 1
+        tally.tokens += sample.num_tokens
+        tally.cut += sample.finish_reason == "length"
+        judgement = judge(text, image.label, known, self.settings, barred)
+        if judgement.draft is not None:
+            tally.kept += 1
+            tally.rungs[rung] += 1
+            item.kept = self._rationale(item, judgement.draft.sections, judgement.draft.options)
+            return
+        reason = str(judgement.reason)
+        tally.rejected[reason] += 1
+        self.found.rejects.append(Reject(image.id, reason, text))
+        if item.queued is None and reason in BY_HAND:
+            failed = failures(text, image.label, known, self.settings, barred)
+            if set(failed) <= set(BY_HAND):
+                sections = parse_sections(text)
+                options = split_options(sections["options"])
+                item.queued = Queued(self._rationale(item, sections, options), failed)
+
+    def _rationale(
+        self, item: _Wanted, sections: Mapping[str, str], options: tuple[str, ...]
+    ) -> Rationale:
+        image = item.case.image
+        return Rationale(
+            id=f"cot/{image.id}",
+            image_id=image.id,
+            category=image.category,
+            label=image.label,
+            question=training_question(image, self.seed),
+            analysis=sections["analysis"],
+            options=options,
+            comparison=sections["comparison"],
+            prediction=sections["prediction"],
+            attempts=item.samples,
+            engine=self.teacher.identity,
+        )
+
+    def _yield(self, item: _Wanted) -> ClassYield:
+        return self.found.yields[class_key(item.case.image)]
+
+    def words(self) -> str:
+        """Rate and yield, for the line of progress."""
+        rate = self.samples / max(time.monotonic() - self.start, 1e-9)
+        share = 100 * self.kept / max(self.samples, 1)
+        return f"{rate:.1f} samples/s, {share:.0f} % of them kept"
 
 
 def rationale_request(case: Case, attempt: int, settings: CotParams, seed: int) -> Request:
@@ -123,23 +248,3 @@ def rationale_request(case: Case, attempt: int, settings: CotParams, seed: int) 
 def training_question(image: ImageRecord, seed: int) -> str:
     """The open question that this image's rationale answers, one of the ten wordings."""
     return question(image.category, draw(seed, "question", image.id) % len(QUESTIONS))
-
-
-def _rationale(case: Case, draft: Draft, attempt: int, teacher: str, seed: int) -> Rationale:
-    return Rationale(
-        id=f"cot/{case.image.id}",
-        image_id=case.image.id,
-        category=case.image.category,
-        label=case.image.label,
-        question=training_question(case.image, seed),
-        analysis=draft.sections["analysis"],
-        options=draft.options,
-        comparison=draft.sections["comparison"],
-        prediction=draft.sections["prediction"],
-        attempts=attempt,
-        engine=teacher,
-    )
-
-
-def _key(case: Case) -> ClassKey:
-    return case.image.category, case.image.label

@@ -14,7 +14,7 @@ from finer1.engines.interface import Request
 from finer1.world import language
 from finer1.world.taxonomy import ATTRIBUTES, Species, find_species, flipped
 
-VERSION = "1"
+VERSION = "2"
 """Raise it with any change of what the teacher says."""
 
 FLIP_RATE = 0.05
@@ -59,10 +59,14 @@ def respond(request: Request, number: int) -> str:
 
 
 def caption(category: str, values: tuple[str, ...], rng: np.random.Generator) -> str:
-    """A sentence on three to five attributes of an image, in any order, some misread."""
-    seen = misread(category, values, rng)
-    phrases = concept_phrases(category, seen)
-    order = rng.permutation(len(phrases))[: rng.integers(3, len(phrases) + 1)]
+    """A sentence on five to eight features of an image, in any order.
+
+    They are its attributes, some misread, and what every class of the category shows: whoever does
+    not know the classes cannot know which feature tells them apart, and names both equally often.
+    """
+    phrases = concept_phrases(category, misread(category, values, rng))
+    phrases += _SHARED_CONCEPTS[category]
+    order = rng.permutation(len(phrases))[: rng.integers(5, len(phrases) + 1)]
     opening = rng.choice(["A photo of a", "This is a", "The image shows a", "A"])
     return f"{opening} {category} with {', '.join(phrases[place] for place in order)}."
 

@@ -6,6 +6,7 @@ from finer1.prompts import (
     closed_question,
     parse_completion,
     parse_sections,
+    prose_completion,
     question,
     rationale_completion,
     sections_text,
@@ -21,6 +22,19 @@ def test_the_gold_completion_has_its_sections_and_answer():
     assert completion.is_sectioned
     assert completion.answer == "pine siskin"
     assert completion.sections["options"] == "pine siskin, snow bunting"
+
+
+def test_prose_completion_is_laid_out_as_released():
+    text = prose_completion("Hooked beak.", ("pine siskin", "robin"), "a b", "robin", "robin")
+    assert text == (
+        "<think>Hooked beak.\n\nThe analysis of candidate subcategories:\n1. pine siskin\n"
+        "2. robin\n\nComparison Process:\na b\n\nThe prediction is: robin\n</think>\n\n"
+        "<answer>robin</answer>"
+    )
+    completion = parse_completion(text)
+    assert completion.is_tagged
+    assert not completion.is_sectioned
+    assert completion.answer == "robin"
 
 
 def test_white_space_between_elements_is_allowed():

@@ -127,17 +127,38 @@ def test_an_image_with_two_parts_is_no_duplicate_of_itself(rows):
 
 
 def test_rationales_about_sft_images_are_counted(rows):
-    found = check_rationales([rationale(), rationale("d/oak wren/0", "oak wren")], rows, "file")
-    assert found == {
+    both = [rationale(), rationale("d/oak wren/0", "oak wren")]
+    assert check_rationales(both, rows, [], "file") == {
         "sft/rationales": 2,
         "sft/images": 2,
+        "sft/images_without_part": 0,
         "sft/unseen_images": 0,
         "sft/unseen_answers": 0,
     }
 
 
 def test_a_rationale_about_a_shared_image_passes(rows):
-    check_rationales([rationale()], [*rows, row("elm wren/0", "tapo")], "file")
+    check_rationales([rationale()], [*rows, row("elm wren/0", "tapo")], [], "file")
+
+
+def test_a_rationale_about_a_free_training_image_passes_and_is_counted(rows):
+    free = row("elm wren/9", "sft").image
+    found = check_rationales([rationale("d/elm wren/9")], rows, [free], "file")
+    assert (found["sft/images"], found["sft/images_without_part"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("free", "words"),
+    [
+        (row("elm wren/9", "test").image, "d/elm wren/9 is no image of part sft, and no free one"),
+        (row("elm wren/9", "sft", sha256="elm wren/4").image, "is no image of part sft"),
+        (row("reed tern/9", "sft").image, "reed tern is an unseen sub-category"),
+    ],
+    ids=["official test", "bytes of a test image", "unseen"],
+)
+def test_other_images_without_a_part_are_refused(rows, free, words):
+    with pytest.raises(ValueError, match=words):
+        check_rationales([rationale(free.id, free.label)], rows, [free], "file")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +174,7 @@ def test_a_rationale_about_a_shared_image_passes(rows):
 def test_a_rationale_about_anything_else_is_refused(rows, wrong, words):
     rows = [*rows, row("reed tern/7", "sft", seen=False)]
     with pytest.raises(ValueError, match=words):
-        check_rationales([rationale(), wrong], rows, "file")
+        check_rationales([rationale(), wrong], rows, [], "file")
 
 
 def test_unseen_names_among_options_are_counted(rows):

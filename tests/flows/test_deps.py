@@ -1,15 +1,21 @@
+import pytest
+
 from flows.deps import code_deps
 
 TEACHERS = {f"finer1/engines/{name}.py" for name in ("oracle", "template", "openai")}
+EITHER = {f"finer1/engines/{name}.py" for name in ("transformers", "vllm")}
 
 
-def test_a_stage_with_a_teacher_depends_on_every_teacher(repository):
-    assert set(code_deps("cot", repository)) >= TEACHERS
+@pytest.mark.parametrize("stage", ["concepts", "cot"])
+def test_a_stage_with_a_teacher_depends_on_every_teacher(repository, stage):
+    deps = set(code_deps(stage, repository))
+    assert deps >= TEACHERS | EITHER
+    assert "finer1/engines/vllm_server.py" not in deps
 
 
 def test_a_stage_that_runs_the_projects_models_depends_on_no_teacher(repository):
     deps = set(code_deps("predict", repository))
-    assert "finer1/engines/transformers.py" in deps
+    assert deps >= EITHER | {"finer1/engines/vllm_server.py"}
     assert not deps & TEACHERS
 
 

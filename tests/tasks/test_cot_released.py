@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -102,7 +103,7 @@ def test_what_does_not_join_is_counted_and_logged(stage, caplog):
     # "<think>Black. The prediction is: American Crow": 6 words
     assert metrics["cot/words_mean"] == 6
     assert "1 released rationales have no training image at hand: bird_200/" in caplog.text
-    assert "1 of 2 seen sub-categories have no rationale: Rook" in caplog.text
+    assert "1 of 2 seen sub-categories have no rationale: Rook; set split.sft_images" in caplog.text
 
 
 def test_yield_has_the_reasons_of_the_release(stage):
@@ -111,6 +112,15 @@ def test_yield_has_the_reasons_of_the_release(stage):
         rows = {row["label"]: row for row in csv.DictReader(file)}
     assert (rows["Rook"]["kept"], rows["Rook"]["not_in_release"]) == ("0", "1")
     assert rows["American Crow"]["kept"] == "1"
+
+
+def test_total_of_released_rationales_is_refused(stage):
+    settings = stage.params.cot.model_copy(update={"total": 1})
+    context = replace(stage, params=stage.params.model_copy(update={"cot": settings}))
+    with pytest.raises(
+        ValueError, match="cot.total counts what the teacher writes; set it to null"
+    ):
+        cot(context)
 
 
 def test_no_image_of_the_release_is_refused_with_the_setting(stage):

@@ -217,7 +217,9 @@ def change(path, **values):
 def test_a_rationale_about_a_test_image_is_refused_before_training(trained):
     context, rows = trained
     change(context.params.paths.reviewed, image_id=find(rows, "test").id)
-    with pytest.raises(ValueError, match=r"reviewed.*\.png is no image of part sft; run the"):
+    with pytest.raises(
+        ValueError, match=r"reviewed.*\.png is no image of part sft, and no free one; run"
+    ):
         sft(context)
 
 

@@ -9,7 +9,15 @@ import pytest
 
 from finer1.engines.template import TemplateEngine
 from finer1.files import sha256_file
-from finer1.records import Concepts, Decision, Rationale, SplitRecord, read_jsonl, write_jsonl
+from finer1.records import (
+    Concepts,
+    Decision,
+    Queued,
+    Rationale,
+    SplitRecord,
+    read_jsonl,
+    write_jsonl,
+)
 from finer1.teacher.decisions import rationale_hash
 from finer1.teacher.filters import REASONS
 from tasks.concepts import concepts
@@ -103,7 +111,7 @@ def test_every_seen_class_gets_a_rationale(run):
 
 def test_yield_has_a_line_per_class_with_the_reasons(run, logged):
     stages = ("download", "split", "concepts", "cot")
-    metrics, params = run(*stages, split__sft_shots=4, cot__min_words=40)
+    metrics, params = run(*stages, split__sft_shots=4, cot__min_words=40, cot__ladder=[])
     with params.paths.cot_yield.open() as file:
         lines = list(csv.DictReader(file))
     # 4 images, none of whose 4 samples is long enough
@@ -115,11 +123,107 @@ def test_yield_has_a_line_per_class_with_the_reasons(run, logged):
     assert len(logged.tables["rejects"]) == 12
 
 
+def test_yield_is_shown_with_seconds_that_no_file_holds(run, logged):
+    metrics, params = run(
+        "download", "split", "concepts", "cot", cot__price_per_million_tokens=1000
+    )
+    table = logged.tables["yield"]
+    assert sum(row["tokens"] for row in table) == metrics["cot/tokens"] > 0
+    assert metrics["cot/cost"] == metrics["cot/tokens"] / 1000
+    assert all(row["seconds"] >= 0 for row in table)
+    assert logged.images["yield"].mode == "RGB"
+    assert {"speed/seconds", "speed/samples_per_s"} <= set(logged.metrics[0][1])
+    assert not any(name.startswith("speed/") for name in metrics)
+    assert "seconds" not in params.paths.cot_yield.read_text()
+
+
+def test_images_that_fail_climb_the_ladder_to_others_of_their_class(run, caplog):
+    # No answer has 40 words: 2 + 1 samples of the SFT image, and 2 of another one, which is one
+    # of the SFT images that cot.total has not reached.
+    ladder = [
+        {"attempts": 1, "temperature": 0.5, "image": "same"},
+        {"attempts": 2, "temperature": 1.0, "image": "other"},
+    ]
+    settings = {"cot__min_words": 40, "cot__max_attempts": 2, "cot__ladder": ladder}
+    with caplog.at_level(logging.WARNING):
+        metrics, params = run(
+            "download", "split", "concepts", "cot", split__sft_shots=2, cot__total=2, **settings
+        )
+    assert (metrics["cot/asked"], metrics["cot/samples"]) == (2, 10)
+    assert metrics["cot/lacking"] == 2
+    assert "cot.total: 0 of 2 rationales" in caplog.text
+    with params.paths.cot_yield.open() as file:
+        advice = [line["advice"] for line in csv.DictReader(file)]
+    assert advice == ["mostly length: " + advice[0].partition(": ")[2]] * 2
+    assert "none is free" in advice[0]
+
+
+@pytest.mark.parametrize(("total", "shots"), [(3, 2), (4, 2), (2, 4)])
+def test_total_is_what_is_kept(run, total, shots):
+    _, params = run(
+        "download", "split", "concepts", "cot", split__sft_shots=shots, cot__total=total
+    )
+    rows = read_jsonl(params.paths.rationales, Rationale)
+    counts = [sum(row.label == label for row in rows) for label in {row.label for row in rows}]
+    # In turn over the two seen classes.
+    assert sorted(counts) == [total // 2, total - total // 2]
+
+
+def test_total_keeps_the_rationales_of_a_smaller_one(run):
+    stages = ("download", "split", "concepts", "cot")
+    _, params = run(*stages, split__sft_shots=4, cot__total=2)
+    first = read_jsonl(params.paths.rationales, Rationale)
+    run("cot", split__sft_shots=4, cot__total=5)
+    assert read_jsonl(params.paths.rationales, Rationale)[:2] == first
+
+
+@pytest.mark.parametrize("mode", ["pass", "apply"])
+def test_queue_holds_what_fails_on_language_alone_when_review_is_on(run, monkeypatch, mode):
+    # Two in two answers are not English: the engine's slip is made certain.
+    monkeypatch.setattr("finer1.engines.template.MIXED", 1.0)
+    metrics, params = run("download", "split", "concepts", "cot", review__mode=mode, cot__ladder=[])
+    rows = read_jsonl(params.paths.queue, Queued)
+    assert read_jsonl(params.paths.rationales, Rationale) == []
+    assert metrics["cot/queued"] == 2
+    assert [row.failed for row in rows] == ([("language",)] * 2 if mode == "apply" else [])
+
+
 def test_changed_filter_asks_the_teacher_nothing_that_is_known(run, no_generation):
-    run("download", "split", "concepts", "cot", cot__min_words=40, cot__max_attempts=3)
+    changes = {"cot__max_attempts": 3, "cot__ladder": []}
+    run("download", "split", "concepts", "cot", cot__min_words=40, **changes)
     no_generation()
-    metrics, _ = run("cot", cot__max_attempts=3)
+    metrics, _ = run("cot", **changes)
     assert metrics["cot/kept"] == 2
+
+
+def test_killed_stage_generates_nothing_twice(run, monkeypatch):
+    stages, changes = ("download", "split", "concepts"), {"split__sft_shots": 4}
+    run(*stages, **changes)
+    generate, made = TemplateEngine.generate, []
+
+    def die_after_five(self, requests, sampling):
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        made.extend(requests)
+        return generate(self, requests, sampling)
+
+    changes |= {"runtime__batch_size": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(TemplateEngine, "generate", die_after_five)
+        with pytest.raises(KeyboardInterrupt):
+            run("cot", **changes)
+    before = len(made)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            TemplateEngine,
+            "generate",
+            lambda self, requests, sampling: (
+                made.extend(requests) or generate(self, requests, sampling)
+            ),
+        )
+        metrics, _ = run("cot", **changes)
+    assert (before, len(made)) == (5, metrics["cot/samples"])
+    assert len({request.seed for request in made}) == len(made)
 
 
 def test_class_without_a_rationale_is_named_in_the_log(run, caplog):

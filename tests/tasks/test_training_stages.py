@@ -63,7 +63,7 @@ def test_sft_and_tapo_give_folders_that_load(run, logged):
         assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
             path.name for path in folder.iterdir()
         }
-    steps = [step for step, _ in logged.metrics]
+    steps = [step for step, metrics in logged.metrics if "train/loss" in metrics]
     assert steps == [1]  # two rationales for two epochs fit into one batch of eight
 
 
@@ -136,9 +136,12 @@ def test_lost_classes_can_be_tolerated(run):
     assert metrics["train/steps"] == 0
 
 
-def test_the_target_is_rationale_or_answer(run):
+def test_the_target_is_rationale_prose_or_answer(run):
     _, paths = run(*TEACHER)
     rationale = read_jsonl(paths.reviewed, Rationale)[0]
+    prose = completion(rationale, "prose")
+    assert prose.startswith(f"<think>{rationale.analysis}\n\nThe analysis of candidate")
+    assert prose.endswith(f"\n</think>\n\n<answer>{rationale.label}</answer>")
     assert completion(rationale, "answer") == f"<answer>{rationale.label}</answer>"
     whole = completion(rationale, "rationale")
     assert whole.startswith(f"<think><analysis>{rationale.analysis}</analysis>")

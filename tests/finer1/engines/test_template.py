@@ -4,9 +4,10 @@ import pytest
 
 from finer1.engines.interface import EngineSettings, Request, Sampling, load_engine
 from finer1.params import load_params
+from finer1.teacher.caption_prompts import caption_prompt
 from finer1.teacher.concepts import listed_concepts
 from finer1.teacher.filters import judge
-from finer1.teacher.prompts import caption_prompt, concept_list_prompt, rationale_prompt
+from finer1.teacher.prompts import concept_list_prompt, rationale_prompt
 
 LABELS = ("Bewick Wren", "Eared Grebe", "Horned Grebe", "House Wren")
 SAMPLING = Sampling(n=1, temperature=1.0, top_p=0.95, max_tokens=1024)

@@ -11,8 +11,8 @@ from finer1.files import sha256_folder
 GREEDY = Sampling(n=1, temperature=0.0, top_p=1.0, max_tokens=8)
 
 
-def engine(folder):
-    return load(EngineSettings(model=folder, labels={}, device="cpu"))
+def engine(folder, name=None):
+    return load(EngineSettings(model=folder, labels={}, device="cpu", named_model=name))
 
 
 def request(seed=0):
@@ -52,3 +52,9 @@ def test_equal_seeds_give_equal_samples(tiny_model):
 def test_an_engine_without_a_folder_is_refused():
     with pytest.raises(ValueError, match="needs a model folder"):
         engine(None)
+
+
+def test_a_teacher_by_name_answers_as_the_model_of_that_folder(tiny_model):
+    teacher = engine(None, str(tiny_model))
+    assert teacher.identity == engine(tiny_model).identity
+    assert teacher.generate([request()], GREEDY) == engine(tiny_model).generate([request()], GREEDY)

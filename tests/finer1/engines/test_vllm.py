@@ -1,17 +1,24 @@
 import gc
 import importlib.util
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from finer1.engines.interface import EngineSettings, Request, Sampling, load_engine
+from finer1.engines.interface import EngineSettings, Request, Sampling, in_order, load_engine
+from finer1.engines.store import GenerationStore
+from finer1.files import sha256_folder
+from finer1.model_params import TeacherParams
 from finer1.params import load_params
 from finer1.world.drawing import draw
 from finer1.world.taxonomy import species_of
 
+TEACHER = TeacherParams(
+    in_flight=4, timeout_s=60.0, memory_share=0.9, cpu_cache_mib=256, tensor_parallel=1
+)
 GREEDY = Sampling(n=1, temperature=0.0, top_p=1.0, max_tokens=24)
 
 
@@ -34,7 +41,7 @@ def engine(repository, tmp_path):
     """An engine by name, for a model folder."""
     params = load_params(repository / "params.yaml")
 
-    def load(name, folder, server=None):
+    def load(name, folder, server=None, teacher=None):
         return load_engine(
             name,
             EngineSettings(
@@ -42,6 +49,8 @@ def engine(repository, tmp_path):
                 {},
                 "cpu",
                 vllm=params.runtime.vllm,
+                teacher=teacher,
+                server=server,
                 vllm_server=server,
                 scratch=tmp_path / "scratch",
             ),
@@ -94,6 +103,61 @@ def test_samples_depend_on_the_seed_alone(engine, requests, world_base, vllm_rea
     together = vllm.generate(requests, free)
     assert vllm.generate(requests[3:4], free) == together[3:4]
     assert len({sample.text for samples in together for sample in samples}) > 2
+
+
+@pytest.mark.slow
+def test_a_teacher_in_this_process_answers_as_the_model_does(
+    engine, requests, world_base, vllm_ready
+):
+    teacher = engine(f"vllm:{world_base}", None, teacher=TEACHER)
+    assert teacher.identity == f"vllm:float32:{sha256_folder(world_base)}"
+    assert teacher.generate(requests, GREEDY) == engine("transformers", world_base).generate(
+        requests, GREEDY
+    )
+
+
+@pytest.mark.slow
+def test_a_teacher_gives_short_answers_before_long_ones_and_can_be_left(
+    engine, requests, world_base, vllm_ready
+):
+    free = Sampling(n=3, temperature=1.0, top_p=1.0, max_tokens=120)
+    teacher = engine(f"vllm:{world_base}", None, teacher=TEACHER)
+    arrived = list(teacher.stream(requests, free))
+    longest = [max(sample.num_tokens for sample in samples) for _, samples in arrived]
+    assert longest == sorted(longest)  # all begin at once and take a token per step
+    assert in_order(arrived) == teacher.generate(requests, free)
+    left = teacher.stream(requests, free)
+    next(left)
+    left.close()
+    assert teacher.generate(requests, free) == in_order(arrived)
+
+
+@pytest.mark.slow
+def test_a_teacher_over_processes_answers_as_one_in_one(engine, requests, world_base, vllm_ready):
+    shared = TEACHER.model_copy(update={"tensor_parallel": 2})
+    teacher = engine(f"vllm:{world_base}", None, teacher=shared)
+    assert teacher.generate(requests, GREEDY) == engine("transformers", world_base).generate(
+        requests, GREEDY
+    )
+
+
+@pytest.mark.slow
+def test_a_teacher_over_http_answers_through_the_store(
+    engine, requests, world_base, vllm_server, tmp_path
+):
+    # The server keeps what was last pushed to it; whatever ran before pushed something else.
+    engine("vllm_server", world_base, vllm_server)
+    teacher = engine("openai", None, vllm_server, teacher=TEACHER)
+    assert teacher.identity == f"openai:{world_base}"
+    hashed = [replace(item, image_hashes=(str(i),)) for i, item in enumerate(requests)]
+    for sampling in (GREEDY, Sampling(n=3, temperature=1.0, top_p=1.0, max_tokens=24)):
+        store = GenerationStore(tmp_path, 96)
+        groups = store.generate(teacher, hashed, sampling, progress="test")
+        assert [len(group) for group in groups] == [sampling.n] * len(requests)
+        assert all(1 <= s.num_tokens <= sampling.max_tokens for group in groups for s in group)
+        assert all(s.text and "<|im" not in s.text for group in groups for s in group)
+    expected = engine("transformers", world_base).generate(requests, GREEDY)
+    assert store.generate(teacher, hashed, GREEDY, progress="test") == expected
 
 
 @pytest.mark.slow

@@ -1,10 +1,15 @@
 import pytest
 
 from finer1.policy.formatting import has_form_of
-from finer1.prompts import answer_completion, rationale_completion, sections_text
+from finer1.prompts import (
+    answer_completion,
+    prose_completion,
+    rationale_completion,
+    sections_text,
+)
 
 SECTIONED = rationale_completion(sections_text("x", ("a", "b"), "y", "a"), "a")
-PROSE = "<think>Black all over.</think>\n\n<answer>American Crow</answer>"
+PROSE = prose_completion("Black.", ("American Crow", "Rook"), "y", "Rook", "Rook")
 BARE = answer_completion("a")
 
 

@@ -1,6 +1,8 @@
 import pytest
 
-from finer1.released.prose import read_prose
+from finer1.prompts import prose_completion
+from finer1.reference.classes import released_classes
+from finer1.released.prose import Prose, read_prose
 
 FIRST = """Analysis of the bird:
 - Black all over.
@@ -83,3 +85,21 @@ def test_sentence_is_no_option():
         "Seen.\nThe analysis of candidate subcategories:\nThere is no airplane in this image, so "
     )
     assert read_prose(f"{text}none can be named at all.\nThe prediction is: none").options == ()
+
+
+@pytest.mark.parametrize("dataset", ["aircraft", "bird", "car", "dog", "flower", "pet"])
+def test_prose_target_is_read_back_whatever_the_names(dataset):
+    names = sorted(released_classes(dataset))
+    for start in range(0, len(names), 4):
+        options = tuple(names[start : start + 4])
+        if len(options) < 2:
+            continue
+        parts = Prose(
+            analysis="The head is dark.\n\n- Long bill: yes\n- Crest: no",
+            options=options,
+            comparison="\n".join(f"{number}. {name}: fits." for number, name in enumerate(options)),
+            prediction=options[0],
+        )
+        text = prose_completion(*vars(parts).values(), options[0])
+        thought = text.removeprefix("<think>").partition("</think>")[0]
+        assert read_prose(thought) == parts

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -24,6 +25,7 @@ from finer1.records import (
     Triplet,
     write_jsonl,
 )
+from finer1.teacher.yields import ClassYield, write_yields
 
 HOSTILE = "<script>alert(1)</script>"
 LABELS = (HOSTILE, "elm wren", "oak wren", "reed tern")
@@ -141,9 +143,14 @@ def _write_training(params, rows, teacher):
         paths.concepts,
         [Concepts(i.id, i.label, ("a bird",), ("red crown", HOSTILE), (1.5, 0.5)) for i in sft],
     )
-    lines = ["category,label,asked,kept,samples,format,label_missing"]
-    lines += [f"bird,{image.label},1,1,2,1,0" for image in sft]
-    paths.cot_yield.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    yields = {
+        ("w", "bird", i.label): ClassYield(1, 1, 0, 2, 90, 0, Counter({1: 1}), Counter(format=1))
+        for i in sft
+    }
+    yields["w", "bird", HOSTILE] = ClassYield(
+        1, samples=6, tokens=60, rejected=Counter(length=6), advice=f"look at {HOSTILE}"
+    )
+    write_yields(paths.cot_yield, yields, 3, ("format", "length", "leak"))
     write_jsonl(
         paths.triplets,
         [
@@ -159,7 +166,7 @@ def _write_training(params, rows, teacher):
 
 
 def _write_recorded(params):
-    """What split, sft and tapo recorded, as far as the page tells it."""
+    """What split, review, sft and tapo recorded, as far as the page tells it."""
     counts = {"training_images": 9, "evaluation_images": 8, "trained_and_evaluated": 0}
     counts |= {"overlap_images": 0, "overlap_classes": 0, "unseen_seen_elsewhere": 0}
     counts |= {"duplicates": 0, "duplicates_trained_and_evaluated": 0, "sft_released": 2}
@@ -167,6 +174,7 @@ def _write_recorded(params):
     counts |= {"near_duplicates_validation": 0}
     folder = params.paths.metrics
     write_json(folder / "split.json", {f"split/{name}": n for name, n in counts.items()})
+    write_json(folder / "review.json", {"review/rationales": 2})
     write_json(folder / "sft.json", {"train/steps": 3})
     write_json(folder / "tapo.json", {"triplets/anchors": 1, "triplets/positives_augmented": 0})
 

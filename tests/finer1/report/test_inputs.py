@@ -1,24 +1,6 @@
 import pytest
 
-from finer1.report.inputs import ClassYield, read_log, read_yield
-
-
-def test_yield_reads_counts_and_reasons(tmp_path):
-    path = tmp_path / "yield.csv"
-    path.write_text("category,label,asked,kept,samples,format\nbird,elm wren,4,3,6,3\n")
-    assert read_yield(path) == [ClassYield("bird", "elm wren", 4, 3, 6, {"format": 3})]
-
-
-@pytest.mark.parametrize(
-    "text", ["label,asked,kept,samples\nelm wren,1,1,1\n",
-             "category,label,asked,kept,samples\nbird,elm wren,one,1,1\n",
-             "category,label,asked,kept,samples\nbird,elm wren,1\n"],
-)  # fmt: skip
-def test_a_broken_yield_is_named_with_its_line(tmp_path, text):
-    path = tmp_path / "yield.csv"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=r"yield\.csv:2"):
-        read_yield(path)
+from finer1.report.inputs import read_log
 
 
 def test_log_is_read_by_metric_in_order_of_steps(tmp_path):

@@ -7,6 +7,7 @@ from finer1.params import load_params
 from finer1.teacher.concepts import (
     caption_phrases,
     concept_information,
+    count_mentions,
     listed_concepts,
     select_concepts,
 )
@@ -47,7 +48,41 @@ def test_number_of_captions_does_not_matter():
     assert tenfold == pytest.approx(once, abs=1e-12)
 
 
-@pytest.mark.parametrize("tau", [1e-6, 1e-3, 1e3, 1e6])
+def test_more_captions_of_the_same_kind_change_scores_within_their_error():
+    noise = np.random.default_rng(0)
+    captions = np.array([unit(OWN, 0.3 * noise.normal(size=3)) for _ in range(60)])
+    concepts, negatives = np.array([SHARED, OWN]), np.array([OTHER, SHARED])
+    few, many = (concept_information(captions[:m], concepts, negatives, 0.1) for m in (30, 60))
+    # A caption's score has a standard deviation of at most 3.2 (.32 of cosine over tau), the
+    # difference of the two means one of 3.2 x sqrt(1/30 - 1/60) = .41; four of them.
+    assert many == pytest.approx(few, abs=1.7)
+
+
+def test_order_of_captions_concepts_and_negatives_does_not_matter():
+    noise = np.random.default_rng(0)
+    captions, concepts, negatives = (
+        np.array([unit(row) for row in noise.normal(size=(count, 6))]) for count in (5, 4, 7)
+    )
+    scores = concept_information(captions, concepts, negatives, 0.1)
+    turned = concept_information(captions[::-1], concepts[::-1], negatives[::-1], 0.1)
+    assert turned[::-1] == pytest.approx(scores, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_all_classes_show_scores_below_what_one_shows(seed):
+    # Captions of three classes mix the shared and the own feature in any proportion.
+    weights = np.random.default_rng(seed).uniform(0.5, 2, size=(3, 20))
+    features = np.eye(4)[1:]
+    texts = [
+        np.array([unit(w * np.eye(4)[0], own) for w in row])
+        for row, own in zip(weights, features, strict=True)
+    ]
+    concepts = np.array([np.eye(4)[0], features[0]])
+    shared, own = concept_information(texts[0], concepts, np.concatenate(texts[1:]), 0.1)
+    assert own > shared
+
+
+@pytest.mark.parametrize("tau", [1e-4, 1e-2, 1e2, 1e4])
 def test_extreme_temperatures_stay_finite(tau):
     scores = concept_information(np.eye(3), np.eye(3), np.eye(3), tau)
     assert np.isfinite(scores).all()
@@ -84,6 +119,16 @@ def test_fewer_candidates_than_the_least_number_are_all_kept(settings):
 def test_list_is_read_without_bullets_and_repeats():
     text = "- a red crown\n2. Long tail.\n\n* Red crown\n3) hooked beak"
     assert listed_concepts(text, "x") == ["red crown", "Long tail", "hooked beak"]
+
+
+def test_list_in_markdown_loses_its_headings_and_emphasis():
+    text = "Here are the features:\n\n1. **Red crown**\n\u2022 `long` tail"
+    assert listed_concepts(text, "x") == ["Red crown", "long tail"]
+
+
+def test_mentions_are_whole_words_in_any_case():
+    captions = ["A Red crown, and", "redder red crowns", "red crown; red crown"]
+    assert count_mentions(captions, "red crown") == 2
 
 
 def test_concept_that_names_the_class_is_dropped():

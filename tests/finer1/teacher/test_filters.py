@@ -1,7 +1,9 @@
 import pytest
 
 from finer1.params import load_params
-from finer1.teacher.filters import REASONS, judge
+from finer1.prompts import sections_text
+from finer1.released.rationales import load_released_rationales
+from finer1.teacher.filters import REASONS, barred_options, failures, judge
 
 KNOWN = frozenset({"Fish Crow", "Crow", "Bewick Wren", "House Wren", "Rock Wren", "Cactus Wren"})
 GOOD = {
@@ -78,52 +80,25 @@ def test_name_inside_a_longer_name_is_no_mention(settings):
 
 
 @pytest.mark.parametrize(
-    "analysis",
+    ("phrase", "expected"),
     [
-        "The bird is brown with a long tail \u7279\u5f81\u660e\u663e and a white line.",
-        "The bird is brown \u0441 \u0434\u043b\u0438\u043d\u043d\u044b\u043c tail.",
-        "The bird is brown und hat eine white line above the eye.",
-        "The bird est brown avec a long tail.",
+        ("As the description says, the tail is long.", "leak"),
+        ("Enclosed Tags: brown, long.", "residue"),
+        ("No image is attached.", "refusal"),
+        ("Der Vogel ist braun und hat einen langen Schwanz.", "language"),
     ],
 )
-def test_mixed_language_is_rejected(settings, analysis):
-    assert reason(written(analysis=analysis), settings) == "language"
+def test_what_the_text_says_is_looked_at(settings, phrase, expected):
+    assert reason(written(analysis=f"{GOOD['analysis']} {phrase}"), settings) == expected
 
 
-def test_accents_and_typographic_quotes_are_english_enough(settings):
-    analysis = "The bird\u2019s na\u00efve look \u2013 a \u201clong\u201d tail \u2013 is clear."
-    assert reason(written(analysis=analysis), settings) is None
-
-
-@pytest.mark.parametrize(
-    "phrase",
-    [
-        "As the description says, the tail is long.",
-        "The text mentions a long tail.",
-        "This fits the features provided.",
-        "It shows all listed concepts.",
-        "The given label agrees.",
-        "The concepts you listed are there.",
-        "Enclosed Tags follow.",
-        "The ground truth is a wren.",
-    ],
-)
-def test_talk_about_the_teachers_input_is_rejected(settings, phrase):
-    assert reason(written(analysis=f"{GOOD['analysis']} {phrase}"), settings) == "leak"
-
-
-@pytest.mark.parametrize(
-    "phrase",
-    [
-        "No image is attached.",
-        "I cannot see the bird.",
-        "I\u2019m sorry.",
-        "As an AI this is hard.",
-        "The image is missing.",
-    ],
-)
-def test_refusal_is_rejected(settings, phrase):
-    assert reason(written(analysis=f"{GOOD['analysis']} {phrase}"), settings) == "refusal"
+def test_names_are_no_part_of_the_wording(settings):
+    known = frozenset({"Bewick Wren", "Die Grosse und Kleine Prompt Meise \u9e2a"})
+    other = max(known, key=len)
+    text = written(
+        options=f"Bewick Wren, {other}", comparison=f"Bewick Wren has it; {other} has not."
+    )
+    assert failures(text, "Bewick Wren", known, settings) == ()
 
 
 def test_length_is_bounded_on_both_sides(settings):
@@ -134,6 +109,78 @@ def test_length_is_bounded_on_both_sides(settings):
     assert reason(long, settings) == "length"
 
 
-def test_every_reason_is_counted_somewhere():
+def test_all_reasons_are_listed_in_the_order_of_the_checks(settings):
+    text = written(
+        analysis="The description mentions \u68d5\u8272\u7684\u957f\u5c3e\u5df4 all over it.",
+        options="House Wren, Winter Wren",
+        prediction="House Wren",
+    )
+    found = failures(text, "Bewick Wren", KNOWN, settings)
+    assert found == (
+        "label_not_an_option",
+        "prediction",
+        "option_unknown",
+        "comparison",
+        "leak",
+        "language",
+    )
+    assert reason(text, settings) == found[0]
+    assert tuple(name for name in REASONS if name in found) == found
+
+
+def test_without_sections_there_is_nothing_else_to_check(settings):
+    assert failures("As an AI I cannot see.", "Bewick Wren", KNOWN, settings) == ("format",)
+
+
+def test_every_reason_has_a_name_of_its_own():
     assert REASONS[0] == "format"
-    assert len(set(REASONS)) == 11
+    assert len(set(REASONS)) == 12
+
+
+@pytest.mark.parametrize(
+    ("option", "is_good"),
+    [("Winter Wren", True), ("Bird", False), ("beagle", False), ("House Wren", True)],
+)
+def test_any_option_may_be_new_but_of_no_other_category(settings, option, is_good):
+    loose = settings.model_copy(update={"options": "any"})
+    barred = barred_options("bird", {"bird": sorted(KNOWN), "dog": ["Beagle"]})
+    text = written(
+        options=f"Bewick Wren, {option}", comparison=f"Bewick Wren has it; {option} has not."
+    )
+    found = failures(text, "Bewick Wren", KNOWN, loose, barred)
+    assert found == (() if is_good else ("option_unknown",))
+
+
+def test_name_that_two_categories_share_is_not_barred():
+    labels = {"cat": ["Bombay", "Ocicat"], "dog": ["Beagle", "Bombay"]}
+    assert barred_options("cat", labels) == {"cat", "dog", "Beagle"}
+
+
+@pytest.mark.parametrize("blank", ["  ", "\n", "\n\n    ", "\t"])
+def test_white_space_does_not_matter(settings, blank):
+    bodies = {name: f"{blank}{body}{blank}" for name, body in GOOD.items()}
+    for name in ("analysis", "comparison"):
+        bodies[name] = bodies[name].replace(" ", blank)
+    text = f"{blank}{written(**bodies)}{blank}".replace("><", f">{blank}<")
+    assert failures(text, "Bewick Wren", KNOWN, settings) == ()
+
+
+def test_released_rationales_fall_as_counted(settings, repository):
+    """The third at hand: docs/rationales.md has the counts of all 404."""
+    path = repository.parent / "shared" / "reference" / "stage1_cot_sample.json"
+    if not path.is_file():
+        pytest.skip(f"no released rationales at {path}")
+    loose = settings.model_copy(update={"options": "any"})
+    found = []
+    for item in load_released_rationales(path):
+        prose = item.prose
+        text = sections_text(prose.analysis, prose.options, prose.comparison, prose.prediction)
+        found += failures(text, item.answer, frozenset(), loose)
+    # 135 rationales. Their predictions are mostly sentences, their options often name the class
+    # otherwise ("Cairn Terrier" for Cairn): a closed form was not asked of that teacher.
+    assert 69 <= found.count("leak") <= 79  # 74 seen to leak, of 20 read all did
+    assert found.count("refusal") == 2  # "not of an airplane but rather ... audio equipment"
+    assert found.count("residue") == 4
+    assert found.count("language") == 0
+    assert found.count("length") == 0
+    assert found.count("format") == 0

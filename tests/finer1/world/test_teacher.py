@@ -6,7 +6,8 @@ from PIL import Image
 
 from finer1 import prompts
 from finer1.engines.interface import EngineSettings, Request, Sampling, load_engine
-from finer1.teacher.prompts import caption_prompt, concept_list_prompt, rationale_prompt
+from finer1.teacher.caption_prompts import caption_prompt
+from finer1.teacher.prompts import concept_list_prompt, rationale_prompt
 from finer1.world import teacher
 from finer1.world.drawing import draw, png_bytes
 from finer1.world.taxonomy import find_species

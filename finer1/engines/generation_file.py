@@ -1,0 +1,77 @@
+"""Generations of one engine in a file that several processes may add to, line by line."""
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+from finer1.engines.interface import Sample
+
+
+class GenerationFile:
+    """JSON lines, one per key. A torn last line, the trace of a kill, is cut off."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what is there; raises ValueError for a damaged line."""
+        self.known: dict[str, list[Sample]] = {}
+        """Samples by key."""
+        self._path = path
+        self._end = 0
+        """Bytes read so far, up to the end of a line."""
+        self._num_lines = 0
+        if path.exists():
+            with self._locked(fcntl.LOCK_SH) as file:
+                self._read_on(file)
+
+    def add(self, generations: Mapping[str, list[Sample]]) -> None:
+        """Append the generations whose keys are new.
+
+        Of two processes that made the same one, both keep the samples of the one that was first,
+        so that they, and whoever comes later, go on with the same.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._locked(fcntl.LOCK_EX) as file:
+            self._read_on(file)
+            fresh = {key: item for key, item in generations.items() if key not in self.known}
+            lines = "".join(_line(key, samples) for key, samples in fresh.items()).encode()
+            file.truncate(self._end)
+            file.seek(self._end)
+            file.write(lines)
+        self._end += len(lines)
+        self._num_lines += len(fresh)
+        self.known.update(fresh)
+
+    def _read_on(self, file: IO[bytes]) -> None:
+        """Take in the whole lines that were added since the last reading."""
+        if file.seek(0, 2) < self._end:  # deleted meanwhile: a new file
+            self._end = self._num_lines = 0
+        file.seek(self._end)
+        content = file.read()
+        lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+        for line in lines:
+            self._num_lines += 1
+            try:
+                item = json.loads(line)
+                samples = [Sample(*sample) for sample in item["samples"]]
+                self.known.setdefault(item["key"], samples)
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"{self._path}:{self._num_lines}: damaged line; delete the file to generate "
+                    "its content again"
+                ) from error
+            self._end += len(line)
+
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[IO[bytes]]:
+        self._path.touch()
+        with self._path.open("r+b") as file:
+            fcntl.flock(file, kind)
+            yield file
+
+
+def _line(key: str, samples: list[Sample]) -> str:
+    item = {"key": key, "samples": [list(asdict(sample).values()) for sample in samples]}
+    return json.dumps(item, ensure_ascii=False) + "\n"

@@ -1,0 +1,88 @@
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from finer1.records import Decision
+from finer1.review.journal import append_decision, read_decisions
+
+
+def decision(name="cot/a"):
+    return Decision(name, "0" * 64, "accept", "me", "2026-01-01T00:00:00Z")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "data" / "decisions.jsonl"
+
+
+def test_each_decision_is_a_line(path):
+    append_decision(path, decision("cot/a"))
+    append_decision(path, decision("cot/\u00e9"))
+    assert path.read_bytes().count(b"\n") == 2
+    assert [row.id for row in read_decisions(path)] == ["cot/a", "cot/\u00e9"]
+
+
+def test_without_a_file_there_is_no_decision(path):
+    assert read_decisions(path) == []
+
+
+def test_torn_last_line_is_cut_off_and_told(path, caplog):
+    append_decision(path, decision())
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:40])
+    assert len(read_decisions(path)) == 1
+    assert path.read_bytes() == whole
+    assert "cut off 40 bytes of a decision that was not fully written" in caplog.text
+
+
+def test_decision_after_a_torn_line_is_whole(path):
+    append_decision(path, decision("cot/a"))
+    path.write_bytes(path.read_bytes() + b'{"id": "cot/b", ')
+    append_decision(path, decision("cot/c"))
+    assert [row.id for row in read_decisions(path)] == ["cot/a", "cot/c"]
+
+
+def test_whole_line_without_its_newline_stays(path):
+    append_decision(path, decision("cot/a"))
+    path.write_bytes(path.read_bytes().rstrip())
+    append_decision(path, decision("cot/b"))
+    assert [row.id for row in read_decisions(path)] == ["cot/a", "cot/b"]
+
+
+def test_broken_line_in_the_middle_is_named(path):
+    append_decision(path, decision())
+    path.write_bytes(b"{}\n" + path.read_bytes())
+    with pytest.raises(ValueError, match=r"decisions.jsonl:1: id"):
+        read_decisions(path)
+
+
+def test_full_disk_leaves_the_file_as_it_was(path, monkeypatch):
+    append_decision(path, decision())
+    before = path.read_bytes()
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        append_decision(path, decision("cot/b"))
+    assert path.read_bytes() == before
+
+
+def test_two_processes_lose_no_line(path, repository):
+    code = (
+        "import sys; from pathlib import Path; from finer1.records import Decision;"
+        "from finer1.review.journal import append_decision;"
+        "[append_decision(Path(sys.argv[1]), Decision(f'{sys.argv[2]}/{i}', '0' * 64, 'accept',"
+        " 'me', 't')) for i in range(100)]"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), name], cwd=repository)
+        for name in ("a", "b")
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    rows = [row.id for row in read_decisions(path)]
+    assert sorted(rows) == sorted(f"{name}/{i}" for name in "ab" for i in range(100))

@@ -1,0 +1,105 @@
+"""The page in a real browser: that it shows hostile texts, asks nobody else, and fits a phone."""
+
+import pytest
+
+from finer1.review.page import serve
+from tests.finer1.review.chromium import chromium_tab
+from tests.finer1.review.conftest import LABELS, rationale
+from tests.finer1.review.test_view import PAYLOADS
+
+pytestmark = pytest.mark.slow
+
+SHOWN = "document.querySelector('#head')?.innerText.includes('judged')"
+
+
+@pytest.fixture
+def tab(tmp_path):
+    with chromium_tab(tmp_path / "profile") as tab:
+        yield tab
+
+
+@pytest.fixture
+def open_page(tab, monkeypatch):
+    """Serve a desk and open its page in the tab."""
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    served = []
+
+    def open_page(made):
+        blocks, address = serve(made.desk, made.view, None, opens_browser=False)
+        served.append(blocks)
+        tab.open(address)
+        tab.wait(SHOWN)
+        return tab
+
+    yield open_page
+    for blocks in served:
+        blocks.close(verbose=False)
+
+
+def hostile(payload):
+    return rationale(
+        "elm wren",
+        analysis=payload,
+        options=(payload, "elm wren"),
+        comparison=f"The question was: {payload}",
+        question=payload,
+        engine=payload,
+    )
+
+
+def test_hostile_texts_are_shown_and_never_run(make_desk, open_page):
+    made = make_desk([hostile(payload) for payload in PAYLOADS])
+    tab = open_page(made)
+    for place, item in enumerate(made.items, 1):
+        tab.wait(f"document.querySelector('.where span').innerText === 'rationale {place}'")
+        text = item.rationale.question
+        assert text in tab.text("#evidence")
+        tab.wait(f"document.querySelector('#comparison textarea').value.includes({text!r})")
+        tab.press("ArrowRight")
+    assert tab.run("window.hacked === undefined")
+    assert tab.errors == []
+
+
+def test_page_asks_no_other_machine(make_desk, open_page):
+    tab = open_page(make_desk())
+    hosts = {url.split("/")[2] for url in tab.requests if not url.startswith(("data:", "blob:"))}
+    assert {host.split(":")[0] for host in hosts} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("width", [1360, 400])
+def test_nothing_sticks_out_and_the_buttons_are_in_reach(make_desk, open_page, tab, width):
+    tab.resize(width, 800)
+    open_page(make_desk())
+    assert tab.run("document.documentElement.scrollWidth") <= width
+    assert tab.run("document.querySelector('#accept').getBoundingClientRect().bottom") <= 800
+
+
+def test_released_prose_has_one_field(make_desk, open_page):
+    text = "<think>It has a red crown.</think><answer>elm wren</answer>"
+    tab = open_page(make_desk([rationale("elm wren", completion=text)]))
+    tab.wait("document.querySelector('#prose textarea')?.value === 'It has a red crown.'")
+    assert tab.run("[...document.querySelectorAll('#texts textarea')].filter("
+                   "field => field.offsetParent).length") == 1  # fmt: skip
+
+
+def test_a_verdict_that_cannot_be_kept_is_told_and_the_text_stays(make_desk, open_page):
+    made = make_desk()
+    tab = open_page(made)
+    tab.press("e")
+    tab.run("document.querySelector('#prediction textarea, #prediction input').select()")
+    tab.write("a heron")
+    tab.click("#accept")
+    tab.wait("document.querySelector('.notice.error')?.innerText.includes('must predict elm wren')")
+    field = "document.querySelector('#prediction textarea, #prediction input').value"
+    assert tab.run(field) == "a heron"
+    assert made.desk.standing() == {}
+
+
+def test_undo_key_goes_back_to_what_was_judged(make_desk, open_page):
+    made = make_desk()
+    tab = open_page(made)
+    tab.press("a")
+    tab.wait(f"document.querySelector('.label').innerText.includes({LABELS[1]!r})")
+    tab.press("u")
+    tab.wait(f"document.querySelector('.label').innerText.includes({LABELS[0]!r})")
+    assert made.desk.standing() == {}
