@@ -80,7 +80,7 @@ def search(count: int) -> str:
     """A sentence: seconds to find near-duplicates among random hashes."""
     import numpy as np
 
-    from finer1.inspection.near_duplicates import NEAR_DISTANCE, near_pairs
+    from finer1.inspection.near_pairs import NEAR_DISTANCE, near_pairs
 
     values = np.random.default_rng(0).integers(0, 2**64, count, dtype=np.uint64)
     hashes = [f"{value:016x}" for value in values]

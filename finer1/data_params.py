@@ -1,11 +1,18 @@
 """Where files lie, and the settings of the stages that make data: type, unit, bound, symbol."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from finer1.section import Count, CountOrZero, Fraction, NonNegative, Positive, Section
+
+LOCAL = ("/", "./")
+"""How a copy's name begins that is a folder of this machine."""
+
+DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class Paths(Section):
@@ -54,7 +61,8 @@ class Paths(Section):
     metrics: Path
     """Folder of metrics, a JSON file per stage."""
     logs: Path
-    """Folder of metrics over steps, a JSON-lines file per training stage."""
+    """Folder of metrics over steps, a JSON-lines file per training stage, and triplets.jpg, the
+    contact sheet of the stage `triplets`."""
     report: Path
     """The HTML report."""
 
@@ -74,26 +82,48 @@ class WorldParams(Section):
     """Strength of pose, light, clutter, occlusion and noise; pre-training used 0.5."""
 
 
+def _pinned(source: str) -> str:
+    """A copy's contents may change under any other name than a commit's."""
+    copy = source.removeprefix("hub:")
+    is_pinned = re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", copy, re.ASCII)
+    if source.startswith("hub:") and not is_pinned and not copy.startswith(LOCAL):
+        raise PydanticCustomError(
+            "not_pinned",
+            "write hub:<owner>/<name>@<commit>, the commit with its 40 hex digits, as the copy's "
+            "page on the hub shows it under Files, History; or hub:/... or hub:./... for a folder",
+        )
+    return source
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("twice", "a dataset is named twice; name each once")
+    return names
+
+
 class OfficialParams(Section):
     """Where one of the six published datasets is read from."""
 
-    source: Annotated[str, Field(pattern=r"^(folder|official|hub:.+)$")]
+    source: Annotated[str, Field(pattern=r"^(folder|official|hub:.+)$"), AfterValidator(_pinned)]
     """`folder`: the official layout below --root; `official`: downloaded from its own site;
-    `hub:<id>@<revision>`: a copy on the Hugging Face hub, at a commit (40 hex digits)."""
+    `hub:<id>@<revision>`: a copy on the Hugging Face hub, at a commit (40 hex digits), or
+    `hub:<folder>`, one on this machine (/... or ./...)."""
     subset: bool
-    """Accept fewer images and classes than the official dataset has, `.mat` files that no list
-    names, and duplicates over parts; each is reported."""
+    """Accept fewer images and classes than the official dataset has, and `.mat` files that no list
+    names; each is reported."""
 
 
 class DownloadParams(Section):
     """Images from their sources into an archive per dataset and one index."""
 
-    datasets: Annotated[tuple[str, ...], Field(min_length=1)]
+    datasets: Annotated[tuple[DatasetName, ...], Field(min_length=1), AfterValidator(_once)]
     """world, any of the six published ones below, or one of your own (`finer1 data add`)."""
     content: str | None
     """SHA-256 over the folders that are read; `finer1 run` sets it."""
     bad_images: Literal["refuse", "skip"]
     """Stop at images that cannot be read, or leave them out and report them."""
+    duplicates: Literal["refuse", "count"]
+    """Stop at equal files in several classes, sides or parts, or count and report them."""
     world: WorldParams
     aircraft: OfficialParams
     bird: OfficialParams
@@ -224,7 +254,7 @@ class TripletsParams(Section):
 
     encoder: str
     """`base_model`: mean image tokens of the base's vision tower; `colour_texture`: a baseline
-    without weights; `open_clip:<model>:<pretrained>`; `open_clip:<local checkpoint>`."""
+    without weights; `open_clip:<model>:<tag or checkpoint file>`; `open_clip:<folder>`."""
     negative: Literal["nearest", "random", "siblings"]
     """Negative sub-category: by similarity of class means, drawn by seed, or by similarity among
     those of the same group."""
@@ -249,3 +279,22 @@ class QuestionsParams(Section):
     """The text and image encoder of `foci`, as in triplets.encoder."""
     num_options: Annotated[int, Field(ge=2)]
     """Options of a closed question, the truth included; 4."""
+
+    @model_validator(mode="after")
+    def _check_released(self) -> Self:
+        """What is stored is the release's: four options about test images."""
+        if self.source == "built" and self.order == "stored":
+            raise PydanticCustomError(
+                "not_stored",
+                "order is stored, which released questions alone have; set order to shuffled, or "
+                "source to released",
+            )
+        if self.source == "released" and (self.part, self.num_options) != ("test", 4):
+            raise PydanticCustomError(
+                "not_as_released",
+                "source is released, whose questions have 4 options about test images, but part "
+                "is {part} and num_options {count}; set part to test and num_options to 4, or "
+                "source to built",
+                {"part": self.part, "count": self.num_options},
+            )
+        return self

@@ -8,9 +8,10 @@ in whatever order, stage or experiment gets the same one. Chunks are never chang
 
 import fcntl
 import hashlib
+import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class EmbeddingStore:
         folder = self._root / encoder.sha256[:32]
         ids = {image.sha256: image.id for image in reversed(images)}
         with _owned(folder):
-            known = _read_chunks(folder)
+            known = _read_chunks(folder, ids.keys())
             missing = sorted(ids.keys() - known.keys())
             bar = Progress(
                 progress, len(ids), "images", done=len(ids) - len(missing), is_live=self._is_live
@@ -92,8 +93,8 @@ def _write_chunk(folder: Path, rows: dict[str, torch.Tensor]) -> dict[str, torch
     return rows
 
 
-def _read_chunks(folder: Path) -> dict[str, torch.Tensor]:
-    """Embeddings by hash of the image; a damaged chunk is removed and so computed again."""
+def _read_chunks(folder: Path, wanted: Collection[str]) -> dict[str, torch.Tensor]:
+    """The wanted ones by hash of the image; a damaged chunk is removed and so computed again."""
     known: dict[str, torch.Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):
         content = path.read_bytes()
@@ -102,8 +103,11 @@ def _read_chunks(folder: Path) -> dict[str, torch.Tensor]:
             path.unlink()
             continue
         chunk = load(content)
-        keys = (bytes(key).hex() for key in chunk["sha256"].tolist())
-        known.update(zip(keys, chunk["embeddings"], strict=True))
+        keys = [bytes(key).hex() for key in chunk["sha256"].tolist()]
+        places = [place for place, key in enumerate(keys) if key in wanted]
+        # Indexed by a list, so copied: a view of one row would keep the whole chunk in memory.
+        rows = chunk["embeddings"][places]
+        known.update(zip([keys[place] for place in places], rows, strict=True))
     return known
 
 
@@ -116,7 +120,13 @@ def _owned(folder: Path) -> Iterator[None]:
     """Wait for another process that fills the folder: it may make what is asked for here."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logging.getLogger(__name__).warning(
+                "waiting for another process that computes embeddings in %s", folder
+            )
+            fcntl.flock(lock, fcntl.LOCK_EX)
         for path in folder.glob(".*.part"):  # of a process that was killed while it wrote
             path.unlink()
         yield

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -29,28 +30,41 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_folder(root: Path) -> str:
+def sha256_folder(root: Path, hash_of: Callable[[str], str] | None = None) -> str:
     """Hex SHA-256 over relative names and contents of all files below `root`.
 
     Independent of where the folder lies, of time stamps and of the order of directory entries.
+    hash_of: gives the SHA-256 of the file at a path, perhaps without reading it.
     Raises ValueError when `root` is no folder or holds no file, or when something in it may not
     be read.
     """
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder")
     digest = hashlib.sha256()
+    count = 0
     try:
-        # Path.rglob passes over folders that it may not read.
-        walk = list(os.walk(root, onerror=_raise))
-        paths = (Path(folder, name) for folder, _, names in walk for name in names)
-        files = sorted(path for path in paths if path.is_file())
-        for path in files:
-            digest.update(f"{path.relative_to(root).as_posix()}\0{sha256_file(path)}\n".encode())
+        for parts in sorted(_files(str(root))):
+            path = os.path.join(root, *parts)
+            found = hash_of(path) if hash_of else sha256_file(Path(path))
+            digest.update(f"{'/'.join(parts)}\0{found}\n".encode())
+            count += 1
     except PermissionError as error:
         raise ValueError(f"{error.filename} may not be read; change its permissions") from error
-    if not files:
+    if not count:
         raise ValueError(f"{root} holds no file")
     return digest.hexdigest()
+
+
+def _files(root: str) -> Iterator[list[str]]:
+    """The parts of each file's path below `root`; in strings, for tens of thousands of files."""
+    # Path.rglob passes over folders that it may not read.
+    for folder, _, names in os.walk(root, onerror=_raise):
+        above = [] if folder == root else os.path.relpath(folder, root).split(os.sep)
+        for name in names:
+            path = os.path.join(folder, name)
+            # os.path.isfile is false for what may not be looked at, where Path.is_file raises.
+            if os.path.isfile(path) or Path(path).is_file():
+                yield [*above, name]
 
 
 def _raise(error: OSError) -> None:

@@ -18,6 +18,9 @@ from finer1.files import write_atomic
 Part = Literal["sft", "tapo", "validation", "test"]
 Setting = Literal["closed", "open"]
 
+ClassKey = tuple[str, str, str]
+"""Dataset, category, sub-category: two datasets may have a class of one name."""
+
 Row = TypeVar("Row")
 
 
@@ -47,6 +50,11 @@ class ImageRecord:
     """64-bit perceptual hash, 16 hex digits; few differing bits mean a like picture."""
     official: Literal["train", "validation", "test"]
     """Side of the dataset's own split."""
+
+    @property
+    def class_key(self) -> ClassKey:
+        """Its sub-category, unique over all datasets."""
+        return self.dataset, self.category, self.label
 
 
 @row
@@ -147,6 +155,11 @@ class Triplet:
     """Name of the encoder that the embeddings came from."""
     encoder_sha256: str
     """Its content."""
+
+    @property
+    def is_augmented(self) -> bool:
+        """True when there is no other image: the positive is an augmentation of the anchor."""
+        return self.positives == (self.anchor,)
 
 
 @row

@@ -1,15 +1,16 @@
-"""That training and evaluation are apart: checked from the rows on every run, and counted.
+"""That training and evaluation are apart: checked from the rows on every run.
 
 No image with a part in training is evaluated, and no unseen sub-category has an image or an answer
-in training. Rationales may name unseen ones among their options: that is text, and only counted.
+in training. Rationales may name unseen ones: that is text, and only counted. What is recorded is
+how much was checked; what must be zero stands in the error when it is not.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from finer1.evaluation.answers import normalise
-from finer1.records import ImageRecord, Rationale, SplitRecord, Triplet
+from finer1.evaluation.answers import named_labels, normalise
+from finer1.records import ClassKey, ImageRecord, Rationale, SplitRecord, Triplet
 
 TRAINING = ("sft", "tapo")
 """Parts of images that train; the other parts are evaluated."""
@@ -19,21 +20,16 @@ _MOST_SHOWN = 20
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Two rows with the same bytes, in other parts or sub-categories."""
+    """Two images with the same bytes, in other parts or sub-categories."""
 
     row: SplitRecord
     other: SplitRecord
-    """The earlier one."""
+    """One that trains, where any does."""
 
     @property
     def is_leak(self) -> bool:
         """True when one of them trains and the other is evaluated."""
         return (self.row.part in TRAINING) != (self.other.part in TRAINING)
-
-    @property
-    def datasets(self) -> set[str]:
-        """The datasets they belong to, one or two."""
-        return {self.row.image.dataset, self.other.image.dataset}
 
     def __str__(self) -> str:
         row, other = self.row, self.other
@@ -48,33 +44,44 @@ class Naming:
     """Unseen sub-categories in what the rationales say."""
 
     rationales: int
-    """Rationales with an unseen sub-category among their options."""
+    """Rationales that name an unseen sub-category."""
     labels: frozenset[tuple[str, str]]
     """The unseen ones named: category, sub-category."""
-    without_options: int
-    """Rationales whose options are not known (of released prose), and so not counted."""
+    searched: int
+    """Rationales of released prose, whose whole text was searched; of the others the options."""
 
 
 def find_duplicates(rows: Iterable[SplitRecord]) -> list[Duplicate]:
-    """Each row whose bytes another image has in another part or class, with the first such."""
+    """Each part and class with the bytes of an image of another part or class, and such an image.
+
+    Where one of them trains, all are beside it, so that every evaluated one counts as a leak.
+    """
     by_content: dict[str, list[SplitRecord]] = defaultdict(list)
-    found = []
     for row in rows:
-        for other in by_content[row.image.sha256]:
-            is_like = (row.part, _class_key(row.image)) == (other.part, _class_key(other.image))
-            if row.image.id != other.image.id and not is_like:
-                found.append(Duplicate(row, other))
-                break
         by_content[row.image.sha256].append(row)
+    found = []
+    for same in by_content.values():
+        groups: dict[tuple[str, ClassKey], dict[str, SplitRecord]] = defaultdict(dict)
+        for row in sorted(same, key=lambda row: row.part not in TRAINING):  # stable
+            groups[row.part, row.image.class_key].setdefault(row.image.id, row)
+        first, *others = groups.values()
+        # Two are enough: an image with two parts is no duplicate of itself.
+        twins = [*first.values()][:2]
+        for group in others:
+            pairs = ((row, twin) for twin in twins for row in [*group.values()][:2])
+            found += [Duplicate(*pair) for pair in pairs if pair[0].image.id != pair[1].image.id][
+                :1
+            ]
     return found
 
 
 def check_split(rows: Sequence[SplitRecord], overlap: bool) -> dict[str, float]:
-    """Counts of what is trained on and evaluated, and of what the two share.
+    """What was checked, and what SFT and TAPO share.
 
-    overlap: an image may have both training parts. Raises ValueError with a line per image that
-    is trained on and evaluated, has a part twice, or trains although its sub-category is unseen
-    or the image is of the official test side.
+    overlap: an image may have both training parts. Raises ValueError that counts the images and
+    sub-categories that are not apart, with a line per image that is trained on and evaluated, has
+    a part twice, or trains although its sub-category is unseen or the image is of the official
+    test side.
     """
     parts: dict[str, list[str]] = defaultdict(list)
     for row in rows:
@@ -84,29 +91,35 @@ def check_split(rows: Sequence[SplitRecord], overlap: bool) -> dict[str, float]:
         is_shared = sorted(own) == ["sft", "tapo"] and overlap
         if len(own) > 1 and not is_shared:
             wrong.append(f"{image_id} has the parts {' and '.join(own)}")
+    seen, unseen = _classes(rows, True), _classes(rows, False)
     wrong += [
         f"{label} ({category}, {dataset}) is both seen and unseen"
-        for dataset, category, label in sorted(_classes(rows, True) & _classes(rows, False))
+        for dataset, category, label in sorted(seen & unseen)
     ]
-    _raise_all(wrong)
-    shared = {image_id for image_id, own in parts.items() if len(own) > 1}
-    classes = {_class_key(row.image) for row in rows if row.image.id in shared}
-    training = [row for row in rows if row.part in TRAINING]
-    trained = {row.image.id for row in training}
+    training = [row.image for row in rows if row.part in TRAINING]
+    trained = {image.id for image in training}
     evaluated = {row.image.id for row in rows if row.part not in TRAINING}
-    unseen = _classes(rows, False)
+    if wrong:
+        unseen_trained = {image.class_key for image in training} & unseen
+        summary = (
+            f"the split is not apart: {len(trained & evaluated)} of {len(trained)} images trained "
+            f"on are evaluated, {len(unseen_trained)} of {len(unseen)} unseen sub-categories are "
+            "trained on"
+        )
+        raise ValueError("\n".join([summary, *cut_short(wrong)]))
+    shared = {image_id for image_id, own in parts.items() if len(own) > 1}
     return {
+        "split/checked_images": len(parts),
+        "split/checked_classes": len(seen | unseen),
         "split/training_images": len(trained),
         "split/evaluation_images": len(evaluated),
-        "split/trained_and_evaluated": len(trained & evaluated),
-        "split/unseen_trained": len({_class_key(row.image) for row in training} & unseen),
         "split/overlap_images": len(shared),
-        "split/overlap_classes": len(classes),
+        "split/overlap_classes": len({i.class_key for i in training if i.id in shared}),
         "split/unseen_seen_elsewhere": len(seen_elsewhere(rows)),
     }
 
 
-def seen_elsewhere(rows: Iterable[SplitRecord]) -> list[tuple[str, str, str]]:
+def seen_elsewhere(rows: Iterable[SplitRecord]) -> list[ClassKey]:
     """The unseen sub-categories (dataset, category, label) whose name is seen in another dataset
     or category: where several are trained on at once, they are unseen as classes only."""
     rows = list(rows)
@@ -144,14 +157,10 @@ def check_rationales(
                 f"{row.image.id} is {row.image.label} ({row.image.category})"
             )
     _raise_all(wrong, "; run the stages from split on again, or correct the review's decisions")
-    unseen = {(category, label) for _, category, label in _classes(rows, False)}
-    unseen -= {(category, label) for _, category, label in _classes(rows, True)}
     return {
         "sft/rationales": len(rationales),
         "sft/images": len({row.image_id for row in rationales}),
         "sft/images_without_part": num_free,
-        "sft/unseen_images": sum(not images[row.image_id].seen for row in rationales),
-        "sft/unseen_answers": len({(row.category, row.label) for row in rationales} & unseen),
     }
 
 
@@ -164,27 +173,37 @@ def _free_images(
     contents = {row.image.sha256 for row in rows}
     seen = _classes(rows, True)
     return {
-        image.id: SplitRecord(image=image, seen=_class_key(image) in seen, part="sft")
+        image.id: SplitRecord(image=image, seen=image.class_key in seen, part="sft")
         for image in index
         if image.official == "train" and image.id not in parts and image.sha256 not in contents
     }
 
 
 def unseen_named(rationales: Sequence[Rationale], rows: Iterable[SplitRecord]) -> Naming:
-    """The unseen sub-categories among the options of the rationales, names normalised."""
-    unseen = {
-        (category, normalise(label)): (category, label)
-        for _, category, label in _classes(rows, False)
-    }
-    named = [
-        {unseen[key] for name in row.options if (key := (row.category, normalise(name))) in unseen}
-        for row in rationales
-    ]
-    return Naming(
-        rationales=sum(bool(labels) for labels in named),
-        labels=frozenset().union(*named),
-        without_options=sum(not row.options for row in rationales),
-    )
+    """The unseen sub-categories that the rationales name, names normalised.
+
+    Looked at are the options, and of released prose the whole text: there every whole name counts,
+    but not one that stands inside a longer one of the category.
+    """
+    names: dict[str, set[str]] = defaultdict(set)
+    unseen: dict[tuple[str, str], str] = {}
+    for row in rows:
+        name = normalise(row.image.label)
+        names[row.image.category].add(name)
+        if not row.seen:
+            unseen[row.image.category, name] = row.image.label
+    sorted_names = {category: sorted(names[category]) for category in names}
+    labels: set[tuple[str, str]] = set()
+    counts = Counter[str]()
+    for rationale in rationales:
+        found = {normalise(name) for name in rationale.options}
+        if rationale.completion is not None:
+            found |= {*named_labels(rationale.completion, sorted_names.get(rationale.category, []))}
+            counts["searched"] += 1
+        keys = {(rationale.category, name) for name in found} & unseen.keys()
+        counts["naming"] += bool(keys)
+        labels |= {(category, unseen[category, name]) for category, name in keys}
+    return Naming(counts["naming"], frozenset(labels), counts["searched"])
 
 
 def check_triplets(
@@ -193,47 +212,48 @@ def check_triplets(
     """Counts of what TAPO is given.
 
     source: the file of the triplets, for the message. Raises ValueError with a line per image
-    that is no seen training image of part tapo, or not of the sub-category its place needs.
+    that is no seen training image of part tapo, or not of the dataset, category and sub-category
+    that its place needs, and per triplet whose negative is of the anchor's own sub-category.
     """
     usable = {row.image.id: row.image for row in rows if row.part == "tapo" and row.seen}
     wrong = []
     for triplet in triplets:
-        places = {
-            "anchor": ((triplet.anchor,), triplet.label),
-            "positive": (triplet.positives, triplet.label),
-            "negative": (triplet.negatives, triplet.negative_label),
-        }
+        anchor = usable.get(triplet.anchor)
+        # Without an anchor in its place the others have no dataset to be of.
+        dataset = anchor.dataset if anchor else ""
+        own = (dataset, triplet.category, triplet.label)
+        other = (dataset, triplet.category, triplet.negative_label)
+        faults = [("anchor", triplet.anchor, _fault(anchor, own))]
+        faults += [("positive", i, _fault(usable.get(i), own)) for i in triplet.positives if anchor]
+        faults += [
+            ("negative", i, _fault(usable.get(i), other)) for i in triplet.negatives if anchor
+        ]
+        if other == own:
+            faults.append(("negative", triplet.negative_label, "is the same sub-category"))
         wrong += [
             f"{source}: {place} of {triplet.anchor}: {name} {fault}"
-            for place, (names, label) in places.items()
-            for name in names
-            if (fault := _fault(usable.get(name), label))
+            for place, name, fault in faults
+            if fault
         ]
-        if triplet.anchor in usable:
-            own = _class_key(usable[triplet.anchor])
-            wrong += [
-                f"{source}: negative of {triplet.anchor}: {name} is of the same sub-category"
-                for name in triplet.negatives
-                if name in usable and _class_key(usable[name]) == own
-            ]
     _raise_all(wrong, "; run the stage triplets again")
-    used = {
-        name
-        for triplet in triplets
-        for name in (triplet.anchor, *triplet.positives, *triplet.negatives)
-    }
+    used = {i for t in triplets for i in (t.anchor, *t.positives, *t.negatives)}
     return {
+        "triplets/anchors": len(triplets),
         "triplets/images": len(used),
-        "triplets/unseen_images": len(used - usable.keys()),
-        # There is no other image: its positive is an augmentation of the anchor itself.
-        "triplets/positives_augmented": sum(t.positives == (t.anchor,) for t in triplets),
+        "triplets/positives_augmented": sum(triplet.is_augmented for triplet in triplets),
     }
 
 
-def _fault(image: ImageRecord | None, label: str) -> str | None:
+def _fault(image: ImageRecord | None, wanted: ClassKey) -> str | None:
     if image is None:
         return "is no seen training image of part tapo"
-    return None if image.label == label else f"shows {image.label} and not {label}"
+    if image.class_key == wanted:
+        return None
+    return f"shows {_name(image.class_key)} and not {_name(wanted)}"
+
+
+def _name(key: ClassKey) -> str:
+    return f"{key[2]} ({key[1]}, {key[0]})"
 
 
 def _wrong_row(row: SplitRecord) -> list[str]:
@@ -244,16 +264,16 @@ def _wrong_row(row: SplitRecord) -> list[str]:
     return []
 
 
-def _classes(rows: Iterable[SplitRecord], seen: bool) -> set[tuple[str, str, str]]:
-    return {_class_key(row.image) for row in rows if row.seen is seen}
+def _classes(rows: Iterable[SplitRecord], seen: bool) -> set[ClassKey]:
+    return {row.image.class_key for row in rows if row.seen is seen}
 
 
-def _class_key(image: ImageRecord) -> tuple[str, str, str]:
-    return image.dataset, image.category, image.label
+def cut_short(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are."""
+    more = [f"... and {len(lines) - _MOST_SHOWN} more"] if len(lines) > _MOST_SHOWN else []
+    return [*lines[:_MOST_SHOWN], *more]
 
 
-def _raise_all(wrong: Sequence[str], remedy: str = "") -> None:
-    if not wrong:
-        return
-    more = [f"... and {len(wrong) - _MOST_SHOWN} more"] if len(wrong) > _MOST_SHOWN else []
-    raise ValueError("\n".join([*(f"{line}{remedy}" for line in wrong[:_MOST_SHOWN]), *more]))
+def _raise_all(wrong: Sequence[str], remedy: str) -> None:
+    if wrong:
+        raise ValueError("\n".join(cut_short([f"{line}{remedy}" for line in wrong])))

@@ -10,11 +10,8 @@ from fractions import Fraction
 
 from finer1.data_params import SplitParams
 from finer1.draws import draw
-from finer1.records import ImageRecord, Part, SplitRecord
+from finer1.records import ClassKey, ImageRecord, Part, SplitRecord
 from finer1.reference.classes import released_classes
-
-ClassKey = tuple[str, str, str]
-"""Dataset, category, sub-category."""
 
 
 def split_images(
@@ -35,7 +32,7 @@ def split_images(
     """
     by_class: dict[ClassKey, list[ImageRecord]] = defaultdict(list)
     for record in records:
-        by_class[_class_key(record)].append(record)
+        by_class[record.class_key].append(record)
     seen = choose_seen(by_class, settings, seed)
     shots = {
         key: _shots(members, preferred, settings.sft_shots, seed)
@@ -52,7 +49,7 @@ def split_images(
             left = [record.id for record in members if record.id not in parts]
             parts |= dict.fromkeys(left, ("validation",))
     return [
-        SplitRecord(image=record, seen=_class_key(record) in seen, part=part)
+        SplitRecord(image=record, seen=record.class_key in seen, part=part)
         for record in records
         for part in parts.get(record.id, ())
     ]
@@ -156,7 +153,3 @@ def _training_parts(
     for record in shots[start : start + settings.tapo_shots]:
         parts[record.id] = (*parts.get(record.id, ()), "tapo")
     return parts
-
-
-def _class_key(record: ImageRecord) -> ClassKey:
-    return record.dataset, record.category, record.label

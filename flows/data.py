@@ -1,7 +1,7 @@
 """`finer1 data`: your own images, what is wrong with any, downloads, the released files."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +12,7 @@ from flows.adding import counted, write
 from tasks.exit_codes import BAD_INPUT
 
 if TYPE_CHECKING:
-    from finer1.datasets.interface import ListedImage
     from finer1.inspection.findings import Finding
-    from finer1.inspection.inspecting import Inspected
     from finer1.own.intake import Intake, Wishes
     from finer1.params import Params
 
@@ -23,8 +21,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Bring images in, and say what is wrong with them before any model is loaded.",
 )
-
-_INSPECTIONS = "inspections"
 
 Source = Annotated[
     Path, typer.Argument(metavar="DIR_OR_CSV", help="Class folders, an imagefolder, or a table.")
@@ -48,7 +44,7 @@ def add(
 
     Example: finer1 data add photos/beetles --category beetle
     """
-    from finer1.own.dataset import check_name
+    from finer1.own.dataset import check_name, check_place
     from finer1.own.intake import Wishes, default_name
     from finer1.params import load_params
 
@@ -57,12 +53,10 @@ def add(
     wishes = Wishes(name or default_name(source), test_every, sft_shots, tapo_shots)
     check_name(wishes.name)
     folder = here / params.paths.own / wishes.name
-    if folder.exists() and not replace:
-        raise ValueError(
-            f"{folder} exists; add --replace to make it anew, or choose another --name"
-        )
+    check_place(folder, replace)
     intake = _examine(source, category, wishes, params, here)
-    _tell(intake.findings, f"nothing was written; {source} is as it was")
+    _tell(intake.findings)
+    _end(intake.findings, f"nothing was written; {source} is as it was")
     write(intake, source, folder, replace, here)
 
 
@@ -88,23 +82,30 @@ def check(
     Example: finer1 data check photos/beetles
     """
     from finer1.files import write_json
-    from finer1.own.intake import Wishes, default_name
+    from finer1.inspection.audit import Shots
+    from finer1.inspection.findings import shown
+    from finer1.own.intake import Wishes
     from finer1.params import load_params
+    from flows.checking import check_named, check_targets, write_sheet
+    from flows.values import inspections
 
+    check_targets(json, sheet)
     here = Path.cwd()
     params = load_params(here / "params.yaml")
+    needed = Shots(shots, "lower --shots") if shots else None
     if source is None:
-        findings, looked = _check_named(params, shots, root, here)
+        findings, near = check_named(params, needed, root, here, inspections(here), _workers())
     else:
-        wishes = Wishes(default_name(source), test_every, needed_shots=shots)
+        wishes = Wishes(source.resolve().name, test_every, needed=needed)
         intake = _examine(source, category, wishes, params, here)
-        findings, looked = list(intake.findings), [(intake.images, intake.inspected)]
-        print(f"{source}: {counted(intake.images)}")
+        findings, near = list(intake.findings), [intake.near]
+        print(f"{shown(source)}: {counted(intake.images)}")
+    _tell(findings)
     if json:
         write_json(json, [asdict(finding) for finding in findings])
     if sheet:
-        _write_sheet(sheet, looked)
-    _tell(findings, "nothing was changed")
+        write_sheet(sheet, near)
+    _end(findings, "nothing was changed")
     print("nothing stands in the way of a run")
 
 
@@ -169,82 +170,25 @@ def _examine(
 ) -> "Intake":
     from finer1.own.intake import examine
     from finer1.own.sources import list_source
+    from flows.values import inspections
 
     found = list_source(source, category)
-    return examine(found, wishes, params, _cache(here), _workers())
+    return examine(found, wishes, params, inspections(here), _workers())
 
 
-def _tell(findings: "Sequence[Finding]", outcome: str) -> None:
-    """Print all findings; with an error among them, the outcome, and exit."""
+def _tell(findings: "Sequence[Finding]") -> None:
     from finer1.inspection.findings import describe
 
     if findings:
         print(describe(findings))
+
+
+def _end(findings: "Sequence[Finding]", outcome: str) -> None:
+    """With an error among the findings, print the outcome, and exit."""
     num_errors = sum(finding.level == "error" for finding in findings)
     if num_errors:
         print(f"{num_errors} error{'s' if num_errors > 1 else ''}; {outcome}")
         raise typer.Exit(BAD_INPUT)
-
-
-def _check_named(
-    params: "Params", shots: int | None, root: Path | None, here: Path
-) -> "tuple[list[Finding], list[tuple[Sequence[ListedImage], Sequence[Inspected]]]]":
-    """What is wrong with the datasets of params.yaml, and their images."""
-    from finer1.datasets.catalogue import WORLD, list_dataset, places
-    from finer1.inspection.audit import audit
-    from finer1.inspection.findings import Finding
-    from finer1.inspection.inspecting import inspect_images
-    from finer1.progress import Progress
-
-    findings: list[Finding] = []
-    looked: list[tuple[Sequence[ListedImage], Sequence[Inspected]]] = []
-    split = params.split
-    both = max if split.overlap else sum
-    needed = shots or both((split.sft_shots, split.tapo_shots))
-    for dataset in params.download.datasets:
-        if dataset == WORLD:
-            print(f"{dataset}: drawn by the pipeline itself; there are no files to check")
-            continue
-        try:
-            listing = list_dataset(dataset, params.download, places(root, params.paths, here))
-        except ValueError as error:
-            remedy = "correct it; the images were not looked at"
-            findings += [
-                Finding("error", "tables", dataset, x, remedy) for x in str(error).split("\n")
-            ]
-            continue
-        for note in listing.notes:
-            print(f"{dataset}: {note}")
-        progress = Progress(dataset, len(listing.images), "images")
-        inspected = list(inspect_images(listing.images, _cache(here), _workers(), progress))
-        print(f"{dataset}: {counted(listing.images)}")
-        findings += audit(dataset, listing.images, inspected, needed)
-        looked.append((listing.images, inspected))
-    return findings, looked
-
-
-def _write_sheet(
-    path: Path, looked: "Iterable[tuple[Sequence[ListedImage], Sequence[Inspected]]]"
-) -> None:
-    from finer1.images import decode_image
-    from finer1.inspection.audit import near_duplicate_sheet
-    from finer1.inspection.inspecting import stored_bytes
-    from finer1.inspection.near_duplicates import near_duplicates
-
-    pairs = [pair for images, inspected in looked for pair in near_duplicates(images, inspected)]
-    if not pairs:
-        print(f"no near-duplicates, so {path} was not written")
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    near_duplicate_sheet(pairs, lambda image: decode_image(stored_bytes(image), image.where)).save(
-        path
-    )
-    print(f"{len(pairs)} near-duplicate pairs; a sheet to look at: {path}")
-
-
-def _cache(here: Path) -> Path:
-    store = Path(os.environ.get("FINER1_STORE", here / "models/.generations"))
-    return store / _INSPECTIONS
 
 
 def _workers() -> int:

@@ -42,7 +42,10 @@ PLUMBING = frozenset(
 runs nothing again by itself, since it would run everything; where results change, `dvc repro -f`.
 """
 
-_FIND_READER = "finer1.datasets.interface.find_reader"
+_FIND_READER = {
+    "finer1.datasets.interface.find_reader",
+    "finer1.datasets.interface.reader_of",
+}
 _REFERENCE = Path("finer1/reference")
 _LOAD_ENGINE = "finer1.engines.interface.load_engine"
 _OWN_MODELS_ONLY = Path("finer1/engines/vllm_server.py")
@@ -57,7 +60,7 @@ def code_deps(stage: str, root: Path) -> list[str]:
     deps: set[str] = set()
     if _LOAD_ENGINE in called:
         closure |= import_closure(_engines(stage, root), root)
-    if _FIND_READER in called:
+    if _FIND_READER & called:
         closure |= import_closure(_defining("read", Path("finer1/datasets"), root), root)
     own = {path for path in closure - PLUMBING if not _is_empty(root / path)}
     deps |= {path.as_posix() for path in own}

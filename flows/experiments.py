@@ -13,9 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 from finer1.evaluation.experiments import ExperimentRun, compare, summarise
@@ -46,7 +45,7 @@ def run_experiments(
     """
     data_root = data_root.resolve() if data_root else None
     values = load_values(root / "params.yaml")
-    plan = plan_experiments(values, names, seeds, partial(_data, data_root, root))
+    plan = plan_experiments(values, names, seeds, data_of_trials(data_root, root))
     params = check_params(values, "params.yaml")
     _check_git(root)
     with hold(root):
@@ -70,8 +69,20 @@ def run_experiments(
     return code
 
 
-def _data(data_root: Path | None, home: Path, params: Params) -> dict[str, object]:
-    return data_differences(data_root, params, home)
+def data_of_trials(data_root: Path | None, home: Path) -> Callable[[Params], dict[str, object]]:
+    """data_differences of a trial; trials that read the same folders hash them once."""
+    known: dict[tuple[object, ...], dict[str, object]] = {}
+
+    def differences(params: Params) -> dict[str, object]:
+        asked, paths = params.download, params.paths
+        official = (asked.official(name) for name in asked.datasets)
+        sources = tuple(item and item.source for item in official)
+        key = (asked.datasets, sources, asked.content, paths.raw, paths.own)
+        if key not in known:
+            known[key] = data_differences(data_root, params, home)
+        return known[key]
+
+    return differences
 
 
 def list_experiments(root: Path) -> None:

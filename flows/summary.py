@@ -7,6 +7,8 @@ from finer1.params import load_params
 from finer1.report.table import result_table
 from flows.processes import as_typed
 
+_STAND_IN = "template"
+
 
 def print_summary(root: Path) -> None:
     """Print accuracies with intervals, the report's path and the next commands."""
@@ -18,6 +20,10 @@ def print_summary(root: Path) -> None:
     print()
     print(result_table(json.loads(metrics.read_text(encoding="utf-8"))))
     print()
+    if params.cot.engine == _STAND_IN:
+        print(
+            "  * A template that knows nothing wrote the rationales: the accuracies mean nothing."
+        )
     for caveat in params.caveats():
         print(f"  * {caveat}")
     print(f"""

@@ -2,9 +2,13 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from os import environ
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML, RoundTripRepresenter, YAMLError
+from yaml import ScalarNode
+from yaml.resolver import Resolver
 
 from finer1.datasets.catalogue import content_hash, places
 from finer1.files import write_atomic
@@ -51,7 +55,7 @@ def set_values(path: Path, differences: Mapping[str, object]) -> Params:
     if not differences:
         return load_params(path)
     writer = YAML()
-    writer.Representer = _NullsWritten
+    writer.Representer = _PlainlyWritten
     writer.preserve_quotes = True
     writer.width = 4096
     writer.indent(mapping=2, sequence=4, offset=2)
@@ -67,22 +71,36 @@ def set_values(path: Path, differences: Mapping[str, object]) -> Params:
     return params
 
 
+def inspections(home: Path) -> Path:
+    """Folder where what was seen in image files is kept; as in Context.store."""
+    return Path(environ.get("FINER1_STORE", home / "models/.generations")) / "inspections"
+
+
 def data_differences(data_root: Path | None, params: Params, home: Path) -> dict[str, object]:
     """The setting that stands for the folders of the run's datasets: content, never place.
 
     home: the project's folder. Raises ValueError when a folder is not there or empty.
     """
-    content = content_hash(params.download, places(data_root, params.paths, home))
+    where = places(data_root, params.paths, home)
+    content = content_hash(params.download, where, inspections(home))
     return {} if content == params.download.content else {"download.content": content}
 
 
-class _NullsWritten(RoundTripRepresenter):
-    """Writes `null` where ruamel would leave the value empty."""
+class _PlainlyWritten(RoundTripRepresenter):
+    """Writes `null` where ruamel would leave the value empty, and quotes around a text that
+    YAML 1.1, which reads params.yaml, would take for something else: no, on, 1:30."""
 
 
-_NullsWritten.add_representer(
+def _text(representer: RoundTripRepresenter, value: str) -> Any:
+    is_text = Resolver().resolve(ScalarNode, value, (True, False)) == _TEXT
+    return representer.represent_scalar(_TEXT, value, style=None if is_text else "'")
+
+
+_TEXT = "tag:yaml.org,2002:str"
+_PlainlyWritten.add_representer(
     type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null")
 )
+_PlainlyWritten.add_representer(str, _text)
 
 
 def _plain(value: object) -> object:

@@ -152,6 +152,7 @@ def _join_released(
         log.warning("%s", sentence)
     return outcome, {
         "cot/released_unjoined": len(released.unjoined),
+        "cot/released_ambiguous": len(released.ambiguous),
         "cot/released_mislabelled": len(released.mislabelled),
         "cot/released_not_sft": len(released.rationales) - len(outcome.rationales),
         **{f"cot/released_without_{name}": released.missing[name] for name in SECTIONS},

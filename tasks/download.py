@@ -6,11 +6,13 @@ Reads the datasets from their folders (`finer1 run --root DIR` or FINER1_DATA_RO
 fetches them to paths.raw; writes paths.images, paths.index and paths.audit.
 """
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial, reduce
+from pathlib import Path
 from typing import get_args
 
 from PIL import Image
@@ -20,9 +22,10 @@ from finer1.datasets.catalogue import Places, content_hash, list_dataset, places
 from finer1.datasets.interface import ListedImage, Listing, Side
 from finer1.files import write_json
 from finer1.images import ImageArchive, write_archive
-from finer1.inspection.audit import Finding, audit, describe, near_duplicate_sheet
+from finer1.inspection.audit import audit, near_duplicate_sheet
+from finer1.inspection.findings import Finding, describe, judged
 from finer1.inspection.inspecting import Inspected, inspect_images, stored_bytes
-from finer1.inspection.near_duplicates import near_duplicates
+from finer1.inspection.near_duplicates import NearPairs, near_duplicates
 from finer1.inspection.sheets import contact_sheet
 from finer1.progress import Progress
 from finer1.records import ImageRecord, write_jsonl
@@ -35,7 +38,9 @@ class _Looked:
 
     listing: Listing
     inspected: tuple[Inspected, ...]
+    near: NearPairs
     findings: tuple[Finding, ...]
+    """Errors are what the settings refuse."""
 
     @property
     def good(self) -> Iterator[tuple[ListedImage, Inspected]]:
@@ -48,14 +53,14 @@ def download(context: Context) -> dict[str, float]:
     """Write archives, index and audit; the metrics count images, classes, sides and findings."""
     paths, settings = context.params.paths, context.params.download
     where = places(context.data_root, context.params.paths, context.home)
-    _check_content(settings, where)
+    _check_content(settings, where, context.store / "inspections")
     looked = {name: _look(name, context, where) for name in settings.datasets}
-    _refuse(looked, settings)
+    _refuse(looked)
     records: list[ImageRecord] = []
     for old in set(paths.images.glob("*.zip")) - {paths.images / f"{name}.zip" for name in looked}:
         old.unlink()
     for name, item in looked.items():
-        members = ((image.path, stored_bytes(image)) for image, _ in item.good)
+        members = ((image.path, _stored(image, found)) for image, found in item.good)
         write_archive(paths.images / f"{name}.zip", members)
         records += [_record(name, image, found) for image, found in item.good]
     write_jsonl(paths.index, records)
@@ -75,12 +80,14 @@ def _look(dataset: str, context: Context, where: Places) -> _Looked:
         f"download {dataset}", len(listing.images), "images", is_live=context.is_live
     )
     inspected = tuple(inspect_images(listing.images, cache, workers, progress))
-    return _Looked(listing, inspected, tuple(audit(dataset, listing.images, inspected, None)))
+    near = near_duplicates(listing.images, inspected)
+    findings = audit(dataset, listing.images, inspected, near)
+    return _Looked(listing, inspected, near, judged(findings, context.params.download))
 
 
-def _check_content(settings: DownloadParams, where: Places) -> None:
+def _check_content(settings: DownloadParams, where: Places, cache: Path) -> None:
     """Raise ValueError when the folders are not those whose hash the settings hold."""
-    content = content_hash(settings, where)
+    content = content_hash(settings, where, cache)
     if content == settings.content or content is None:
         return
     why = "is not set" if settings.content is None else "is that of other content"
@@ -91,21 +98,27 @@ def _check_content(settings: DownloadParams, where: Places) -> None:
     )
 
 
-def _refuse(looked: Mapping[str, _Looked], settings: DownloadParams) -> None:
-    """Raise ValueError with every error that the settings do not allow."""
-    wrong = []
+def _refuse(looked: Mapping[str, _Looked]) -> None:
+    """Raise ValueError with every error, and with what is wrong with each image of a dataset that
+    holds none that can be read."""
+    wrong: list[Finding] = []
+    empty = []
     for name, item in looked.items():
-        allowed = set()
-        if settings.bad_images == "skip":
-            allowed.add("unreadable")
-        if settings.is_subset(name):
-            allowed.add("duplicate")
-        errors = [found for found in item.findings if found.level == "error"]
-        wrong += [found for found in errors if found.kind not in allowed]
         if not any(True for _ in item.good):
-            raise ValueError(f"download.datasets: {name} holds no image that can be read")
-    if wrong:
-        raise ValueError(describe(wrong))
+            empty.append(f"download.datasets: {name} holds no image that can be read")
+            wrong += [found for found in item.findings if found.kind == "unreadable"]
+        else:
+            wrong += [found for found in item.findings if found.level == "error"]
+    if wrong or empty:
+        raise ValueError("\n".join([describe(wrong), *empty]).strip())
+
+
+def _stored(image: ListedImage, found: Inspected) -> bytes:
+    """What goes into the archive. Raises ValueError when it is not what was looked at."""
+    content = stored_bytes(image)
+    if hashlib.sha256(content).hexdigest() != found.sha256:
+        raise ValueError(f"{image.where}: {image.path} changed while it was read; run again")
+    return content
 
 
 def _record(dataset: str, image: ListedImage, found: Inspected) -> ImageRecord:
@@ -129,7 +142,7 @@ def _audit(item: _Looked, roots: Sequence[str]) -> dict[str, object]:
         "classes": len({(image.category, image.label) for image in images}),
         "sides": dict(Counter(image.official for image in images)),
         "unreadable": sum(found.error is not None for found in item.inspected),
-        "notes": list(item.listing.notes),
+        "notes": [_without(note, roots) for note in item.listing.notes],
         "findings": [
             {key: _without(value, roots) for key, value in asdict(found).items()}
             for found in item.findings
@@ -154,8 +167,8 @@ def _show(
     tiles = [(label, archive.read(examples[d, c, label])) for d, c, label in sorted(examples)]
     context.log_image("data/classes", contact_sheet(tiles), 0)
     for name, item in looked.items():
-        if pairs := near_duplicates(item.listing.images, item.inspected):
-            sheet = near_duplicate_sheet(pairs, partial(_read, archive, name))
+        if item.near.pairs:
+            sheet = near_duplicate_sheet(item.near.pairs, partial(_read, archive, name))
             context.log_image(f"data/near_duplicates/{name}", sheet, 0)
     rows = [
         {"dataset": name, **asdict(found)}

@@ -47,6 +47,7 @@ def _released(
     found = released_questions(folder, splits, params.questions, params.seed)
     left = {
         "image not at hand": found.unjoined,
+        "ambiguous file name": found.ambiguous,
         "image of another part": found.elsewhere,
         "no released question": found.unasked,
     }
@@ -71,7 +72,7 @@ def _scores(context: Context, splits: Sequence[SplitRecord]) -> NameScores:
     store = EmbeddingStore(context.store / "embeddings", context.is_live)
     embeddings = store.embed(encoder, images, archive.read, encoder.name)
     names = {category: [*groups] for category, groups in groups_by_category(splits).items()}
-    return score_names(images, embeddings, names, encoder)
+    return score_names(images, embeddings, names, encoder, params.questions.num_options)
 
 
 def _row(item: Question) -> dict[str, object]:

@@ -57,7 +57,6 @@ def train(context: Context) -> dict[str, float]:
         **counts,
         "sft/rationales_naming_unseen": naming.rationales,
         "sft/unseen_named": len(naming.labels),
-        "sft/rationales_without_options": naming.without_options,
     }
 
 

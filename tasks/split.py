@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from finer1.inspection.near_duplicates import NEAR_DISTANCE, near_pairs
+from finer1.inspection.near_pairs import MOST_PAIRS, NEAR_DISTANCE, near_pairs
 from finer1.records import ImageRecord, SplitRecord, read_jsonl, write_jsonl
 from finer1.reference.release import RATIONALES
 from finer1.released.files import check_released
@@ -19,6 +19,7 @@ from finer1.separation import (
     TRAINING,
     Duplicate,
     check_split,
+    cut_short,
     find_duplicates,
     seen_elsewhere,
 )
@@ -62,13 +63,8 @@ def _released_images(context: Context, records: Sequence[ImageRecord]) -> frozen
         return frozenset()
     check_released(context.home / context.params.paths.released, [RATIONALES])
     released = released_images(context.home / context.params.paths.released, records)
-    if released.unjoined:
-        logging.getLogger(__name__).warning(
-            "split.sft_images: %d released rationales are about no training image at hand, the "
-            "first is %s",
-            len(released.unjoined),
-            released.unjoined[0],
-        )
+    for sentence in released.sentences():
+        logging.getLogger(__name__).warning("split.sft_images: %s", sentence)
     if not released.image_ids:
         raise ValueError(
             "split.sft_images: no released rationale is about a training image of "
@@ -78,28 +74,19 @@ def _released_images(context: Context, records: Sequence[ImageRecord]) -> frozen
 
 
 def _judge_duplicates(context: Context, duplicates: Sequence[Duplicate]) -> None:
-    """Log those within datasets that are a part of the official one; raise for all others."""
-    download = context.params.download
-    refused = []
-    for pair in duplicates:
-        strict = sorted(name for name in pair.datasets if not download.is_subset(name))
-        settings = " and ".join(
-            f"download.{name}.subset" for name in strict if download.official(name)
-        )
-        if not strict:
-            logging.getLogger(__name__).warning("%s", pair)
-        elif all(download.official(name) for name in strict):
-            refused.append(
-                f"{pair}; remove one of them, or set {settings} to true to only have them counted"
-            )
-        else:
-            refused.append(f"{pair}; remove one of them")
-    if refused:
-        raise ValueError("\n".join(refused))
+    """Log them where `download.duplicates` has them counted; else raise."""
+    if not duplicates:
+        return
+    lines = [str(pair) for pair in duplicates]
+    if context.params.download.duplicates == "refuse":
+        remedy = "remove one of them, or set download.duplicates to count"
+        raise ValueError("\n".join(cut_short([f"{line}; {remedy}" for line in lines])))
+    for line in cut_short(lines):
+        logging.getLogger(__name__).warning("%s", line)
 
 
 def _log_classes(context: Context, rows: Sequence[SplitRecord]) -> None:
-    classes = {(row.image.dataset, row.image.category, row.image.label): row.seen for row in rows}
+    classes = {row.image.class_key: row.seen for row in rows}
     context.log_table(
         "split",
         [
@@ -110,7 +97,7 @@ def _log_classes(context: Context, rows: Sequence[SplitRecord]) -> None:
 
 
 def _metrics(records: Sequence[ImageRecord], rows: Sequence[SplitRecord]) -> dict[str, float]:
-    classes = {(row.image.dataset, row.image.category, row.image.label): row.seen for row in rows}
+    classes = {row.image.class_key: row.seen for row in rows}
     images = Counter((row.part, row.seen) for row in rows)
     return {
         "split/classes_seen": sum(classes.values()),
@@ -132,6 +119,15 @@ def _near_duplicates(context: Context, rows: Sequence[SplitRecord]) -> dict[str,
     by_id = {row.image.id: row for row in rows}
     sides = sorted(by_id.values(), key=lambda row: row.part not in TRAINING)
     kinds = [int(row.part in TRAINING) for row in sides]
+    hashes = [row.image.phash for row in sides]
+    pairs = near_pairs(hashes, NEAR_DISTANCE, kinds, [row.image.sha256 for row in sides])
+    is_truncated = len(pairs) >= MOST_PAIRS
+    if is_truncated:
+        logging.getLogger(__name__).warning(
+            "at least %d pairs of a training and an evaluated image look alike; the search stopped "
+            "there",
+            len(pairs),
+        )
     table: list[dict[str, Any]] = [
         {
             "trained on": sides[first].image.id,
@@ -141,10 +137,7 @@ def _near_duplicates(context: Context, rows: Sequence[SplitRecord]) -> dict[str,
             "part": sides[second].part,
             "distance": distance,
         }
-        for first, second, distance in near_pairs(
-            [row.image.phash for row in sides], NEAR_DISTANCE, kinds
-        )
-        if sides[first].image.sha256 != sides[second].image.sha256
+        for first, second, distance in pairs
     ]
     # A stable sort: pairs of one distance stay in the order of the index.
     nearest = sorted(table, key=lambda item: item["distance"])
@@ -152,6 +145,7 @@ def _near_duplicates(context: Context, rows: Sequence[SplitRecord]) -> dict[str,
     parts = Counter(item["part"] for item in table)
     return {
         "split/near_duplicate_distance": NEAR_DISTANCE,
+        "split/near_duplicates_truncated": int(is_truncated),
         **{f"split/near_duplicates_{part}": parts[part] for part in ("validation", "test")},
     }
 

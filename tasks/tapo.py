@@ -25,14 +25,14 @@ def train(context: Context) -> dict[str, float]:
     params, paths = context.params, context.params.paths
     splits = read_jsonl(paths.splits, SplitRecord)
     if params.tapo.require_rationales:
-        check_rationales(splits, read_jsonl(paths.reviewed, Rationale))
+        require_all_classes(splits, read_jsonl(paths.reviewed, Rationale))
     archive = ImageArchive(paths.images)
     triplets = read_jsonl(paths.triplets, Triplet)
     if not triplets:
         raise ValueError(f"{paths.triplets} holds no triplet; run the stage triplets again")
-    counts = check_triplets(triplets, splits, str(paths.triplets))
-    _tell_augmented(counts["triplets/positives_augmented"], len(triplets))
-    metrics = train_tapo(
+    check_triplets(triplets, splits, str(paths.triplets))
+    _tell_augmented(triplets)
+    return train_tapo(
         start=paths.sft,
         triplets=triplets,
         read_image=archive.read,
@@ -46,29 +46,34 @@ def train(context: Context) -> dict[str, float]:
         outlets=Outlets(context.log, context.log_table, context.log_image, context.is_live),
         vllm_server=context.vllm_server,
     )
-    return {**metrics, "triplets/anchors": len(triplets), **counts}
 
 
-def _tell_augmented(augmented: float, num_triplets: int) -> None:
+def _tell_augmented(triplets: Sequence[Triplet]) -> None:
+    augmented = sum(triplet.is_augmented for triplet in triplets)
     if augmented:
         logging.getLogger(__name__).warning(
             "in %d of %d triplets the positive is an augmentation of the anchor: its sub-category "
             "has no other TAPO image",
             augmented,
-            num_triplets,
+            len(triplets),
         )
 
 
-def check_rationales(splits: Sequence[SplitRecord], rationales: Sequence[Rationale]) -> None:
+def require_all_classes(splits: Sequence[SplitRecord], rationales: Sequence[Rationale]) -> None:
     """Raise ValueError when stage 1 had no rationale about a seen sub-category."""
     seen = {(row.image.category, row.image.label) for row in splits if row.seen}
     missing = sorted(seen - {(row.category, row.label) for row in rationales})
     if missing:
         names = ", ".join(f"{label} ({category})" for category, label in missing)
+        is_released = any(row.completion is not None for row in rationales)
+        more = (
+            "set cot.source to teacher, whose rationales are not limited to the released ones"
+            if is_released
+            else "raise cot.max_attempts or split.sft_shots"
+        )
         raise ValueError(
-            f"{len(missing)} of {len(seen)} seen sub-categories have no rationale: {names}; raise "
-            "cot.max_attempts or split.sft_shots, accept more in the review, or set "
-            "tapo.require_rationales to false"
+            f"{len(missing)} of {len(seen)} seen sub-categories have no rationale: {names}; "
+            f"{more}, accept more in the review, or set tapo.require_rationales to false"
         )
 
 

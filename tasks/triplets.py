@@ -17,13 +17,15 @@ from PIL import Image
 from finer1.draws import derive_seed
 from finer1.files import write_atomic
 from finer1.images import ImageArchive
-from finer1.records import ImageRecord, SplitRecord, Triplet, read_jsonl, write_jsonl
+from finer1.records import ClassKey, ImageRecord, SplitRecord, Triplet, read_jsonl, write_jsonl
+from finer1.separation import check_triplets
 from tasks.stage import Context, main
 
 if TYPE_CHECKING:
     import torch
 
     from finer1.embeddings import EmbeddingStore
+    from finer1.tapo.triplets import Mined
 
 
 def mine(context: Context) -> dict[str, float]:
@@ -43,33 +45,32 @@ def mine(context: Context) -> dict[str, float]:
     encoder = load_encoder(params.triplets.encoder, paths.base, context.home, params.runtime.device)
     embeddings = store.embed(encoder, images, archive.read, encoder.name)
     generator = random.Random(derive_seed(params.seed, "triplets"))
-    triplets = mine_triplets(images, embeddings, params.triplets, encoder.sha256, generator)
-    write_jsonl(paths.triplets, triplets)
+    mined = mine_triplets(images, embeddings, params.triplets, encoder.sha256, generator)
+    counts = check_triplets(mined.triplets, splits, str(paths.triplets))
+    write_jsonl(paths.triplets, mined.triplets)
     by_id = {image.id: row for image, row in zip(images, embeddings, strict=True)}
-    sheet = draw_triplets(choose_rows(triplets), by_id, archive.read)
+    sheet = draw_triplets(choose_rows(mined.triplets), by_id, archive.read)
     context.log_image("triplets", sheet, 0)
     write_atomic(paths.logs / "triplets.jpg", _jpeg(sheet))
-    metrics = _metrics(images, triplets, params.triplets.negative)
+    metrics = counts | _metrics(images, mined, params.triplets.negative)
     if encoder.name != "colour_texture":
         metrics |= _agreement(context, store, images, embeddings, archive)
     return metrics
 
 
-def _metrics(images: list[ImageRecord], triplets: list[Triplet], negative: str) -> dict[str, float]:
+def _metrics(images: list[ImageRecord], mined: "Mined", negative: str) -> dict[str, float]:
     records = {image.id: image for image in images}
-    classes = {(records[t.anchor].dataset, t.category, t.label): t for t in triplets}
+    classes: dict[ClassKey, Triplet] = {records[t.anchor].class_key: t for t in mined.triplets}
     pairs = [(records[t.anchor].group, records[t.negatives[0]].group) for t in classes.values()]
     known = [own == other for own, other in pairs if own and other]
     metrics = {
-        "triplets/anchors": len(triplets),
         "triplets/classes": len(classes),
         "triplets/similarity": sum(t.similarity for t in classes.values()) / len(classes),
-        "triplets/positives_augmented": sum(t.positives == (t.anchor,) for t in triplets),
     }
     if known:
         metrics["triplets/negative_in_group"] = sum(known) / len(known)
     if negative == "siblings":
-        metrics["triplets/classes_without_siblings"] = len(classes) - sum(known)
+        metrics["triplets/classes_with_too_few_siblings"] = len(mined.too_few_siblings)
     return metrics
 
 

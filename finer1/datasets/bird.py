@@ -8,7 +8,7 @@ Belongie, CNS-TR-2011-001.
 from pathlib import Path
 
 from finer1.data_params import OfficialParams
-from finer1.datasets.interface import ListedImage, Listing, check_counts
+from finer1.datasets.interface import ListedImage, Listing, check_counts, counts
 from finer1.datasets.tables import (
     Fault,
     Table,
@@ -53,11 +53,7 @@ def read(folder: Path, settings: OfficialParams) -> Listing:
     listed = tuple(
         _listed(folder, line, path, sides[key][1] == "1") for key, (line, path) in images.items()
     )
-    found = {
-        "images": len(listed),
-        "classes": len({image.label for image in listed}),
-        "training images": sum(image.official == "train" for image in listed),
-    }
+    found = counts((image.label, image.official) for image in listed)
     return Listing(listed, check_counts("bird", found, OFFICIAL, settings.subset))
 
 

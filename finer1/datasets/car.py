@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from finer1.data_params import OfficialParams
-from finer1.datasets.interface import ListedImage, Listing, Side, check_counts
+from finer1.datasets.interface import ListedImage, Listing, Side, check_counts, counts
 from finer1.datasets.listed_files import check_files, check_unique
 from finer1.datasets.matlab import (
     MatFile,
@@ -40,6 +40,11 @@ _TRAIN_SHA256 = "1c1973dd828a2964060b0bbc0e423466393fe3001a3f8e303f41fbf22067dfb
 _TEST_SHA256 = "790f75be8ea34eeded134cc559332baf23e30e91367e9ddca97d26ed9b895f05"
 _TEST_FILE = "cars_test_annos_withlabels.mat"
 
+_UNCHECKED = (
+    "car: the images came from a folder, so that their file names were compared with the tables, "
+    "and what they show with nothing; in a copy that renamed its images the labels are wrong"
+)
+
 _FILE = re.compile(r"[A-Za-z0-9_-]+\.jpg")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./-]*")
 _LONG_MAKERS = ("AM General", "Aston Martin", "Land Rover")
@@ -58,14 +63,10 @@ def read(folder: Path, settings: OfficialParams) -> Listing:
     ]
     tables, notes = read_mat_files(files, "car", settings.subset)
     images = list_images(folder, *tables)
-    counts = {
-        "images": len(images),
-        "classes": len({image.label for image in images}),
-        "training images": sum(image.official == "train" for image in images),
-        "test images": sum(image.official == "test" for image in images),
-    }
-    differences = check_counts("car", counts, OFFICIAL, settings.subset)
-    return Listing(tuple(images), (*notes, *differences))
+    found = counts((image.label, image.official) for image in images)
+    differences = check_counts("car", found, OFFICIAL, settings.subset)
+    unchecked = (_UNCHECKED,) if settings.source == "folder" else ()
+    return Listing(tuple(images), (*notes, *differences, *unchecked))
 
 
 def list_images(folder: Path, meta: Table, train: Table, test: Table) -> list[ListedImage]:

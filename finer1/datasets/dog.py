@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from finer1.data_params import OfficialParams
-from finer1.datasets.interface import ListedImage, Listing, Side, check_counts
+from finer1.datasets.interface import ListedImage, Listing, Side, check_counts, counts
 from finer1.datasets.listed_files import check_files, check_unique, last_word_groups
 from finer1.datasets.matlab import (
     MatFile,
@@ -57,13 +57,8 @@ def read(folder: Path, settings: OfficialParams) -> Listing:
         files.append(whole)
     tables, notes = read_mat_files(files, "dog", settings.subset)
     images = list_images(folder, *tables)
-    counts = {
-        "images": len(images),
-        "classes": len({image.label for image in images}),
-        "training images": sum(image.official == "train" for image in images),
-        "test images": sum(image.official == "test" for image in images),
-    }
-    differences = check_counts("dog", counts, OFFICIAL, settings.subset)
+    found = counts((image.label, image.official) for image in images)
+    differences = check_counts("dog", found, OFFICIAL, settings.subset)
     return Listing(tuple(images), (*notes, *differences))
 
 

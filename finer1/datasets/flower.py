@@ -8,7 +8,7 @@ Nilsback, Zisserman, ICVGIP 2008.
 from pathlib import Path
 
 from finer1.data_params import OfficialParams
-from finer1.datasets.interface import ListedImage, Listing, Side, check_counts
+from finer1.datasets.interface import ListedImage, Listing, Side, check_counts, counts
 from finer1.datasets.listed_files import check_files, check_unique, last_word_groups
 from finer1.datasets.matlab import (
     MatFile,
@@ -50,15 +50,8 @@ def read(folder: Path, settings: OfficialParams) -> Listing:
     ]
     tables, notes = read_mat_files(files, "flower", settings.subset)
     images = list_images(folder, *tables)
-    counts = {
-        "images": len(images),
-        "classes": len({image.label for image in images}),
-        **{
-            f"{word} images": sum(image.official == side for image in images)
-            for word, side in (("training", "train"), ("validation",) * 2, ("test",) * 2)
-        },
-    }
-    differences = check_counts("flower", counts, OFFICIAL, settings.subset)
+    found = counts((image.label, image.official) for image in images)
+    differences = check_counts("flower", found, OFFICIAL, settings.subset)
     return Listing(tuple(images), (*notes, *differences))
 
 

@@ -4,23 +4,32 @@ A module `finer1/datasets/<name>.py` has
 
     LAYOUT: str         what the folder must hold, for messages
     MARKER: str         a file below the folder, by which it is found
+    OFFICIAL: dict      what the whole dataset holds, by the names of `counts`
     read(folder: Path, settings: OfficialParams) -> Listing
 
 The reader reads tables, never pixels: finer1/inspection/inspecting.py opens the images, so that
 everything wrong with them is told at once. It raises ValueError, with a line per wrong row naming
-file and row, for whatever is missing or broken in the tables. Datasets that are not read from
-their official layout are made by world.py (drawn), own.py (`finer1 data add`) and hub.py.
+file and row, for whatever is missing or broken in the tables. Datasets in other forms are listed by
+finer1/datasets/world.py (drawn), finer1/own/dataset.py (`finer1 data add`) and
+finer1/hub/copies.py (copies on the Hugging Face hub).
 """
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
 Side = Literal["train", "validation", "test"]
+
+_SIDE_COUNTS: dict[Side, str] = {
+    "train": "training images",
+    "validation": "validation images",
+    "test": "test images",
+}
 
 _DEEPEST = 2
 """Levels below the named folder at which a dataset's folder is looked for."""
@@ -44,6 +53,8 @@ class ListedImage:
     """The row or file that names it, for messages: `/data/CUB_200_2011/images.txt:12`."""
     crop_bottom: int = 0
     """Rows of pixels that are no part of the picture (the banner of FGVC-Aircraft)."""
+    sha256: str | None = None
+    """SHA-256 that the file must have; None where the dataset does not say."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,13 @@ def find_reader(dataset: str) -> ModuleType | None:
     return reader if hasattr(reader, "MARKER") else None
 
 
+def reader_of(dataset: str) -> ModuleType:
+    """As `find_reader`, for a dataset that must have one."""
+    reader = find_reader(dataset)
+    assert reader is not None, f"finer1/datasets/{dataset}.py"
+    return reader
+
+
 def find_folder(root: Path, reader: ModuleType, dataset: str) -> Path:
     """The dataset's folder: `root` or one folder up to two levels below it.
 
@@ -83,6 +101,20 @@ def find_folder(root: Path, reader: ModuleType, dataset: str) -> Path:
             f"{root} holds dataset {dataset} more than once ({places}); name one of them"
         )
     return found[0]
+
+
+def counts(images: Iterable[tuple[str, Side]]) -> dict[str, int]:
+    """Images, classes and images of each side; (label, side) of each image."""
+    sides: Counter[Side] = Counter()
+    labels = set()
+    for label, side in images:
+        labels.add(label)
+        sides[side] += 1
+    return {
+        "images": sides.total(),
+        "classes": len(labels),
+        **{name: sides[side] for side, name in _SIDE_COUNTS.items()},
+    }
 
 
 def check_counts(
@@ -102,7 +134,12 @@ def check_counts(
         raise ValueError(f"dataset {dataset}: its tables name no image")
     if not wrong:
         return ()
-    if not subset or any(found[name] > official[name] for name in official):
+    if any(found[name] > official[name] for name in official):
+        raise ValueError(
+            f"dataset {dataset}: {', '.join(wrong)}: it is no part of the official dataset; get "
+            "the official one"
+        )
+    if not subset:
         raise ValueError(
             f"dataset {dataset}: {', '.join(wrong)}; get the whole archive, or set "
             f"download.{dataset}.subset to true if fewer are meant"

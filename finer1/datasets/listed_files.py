@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from finer1.datasets.interface import ListedImage
-
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+from finer1.inspection.suffixes import is_image_name
 
 
 def check_files(images: Sequence[ListedImage], folders: Sequence[Path], wrong: list[str]) -> None:
@@ -29,7 +28,7 @@ def check_files(images: Sequence[ListedImage], folders: Sequence[Path], wrong: l
         if image.source not in there:
             wrong.append(f"{image.where}: there is no file {image.path} in the dataset's folder")
     for path in sorted(set() if had_wrong_rows else there - named):
-        if path.suffix.lower() in _SUFFIXES:
+        if is_image_name(path.name):
             wrong.append(f"{path}: no table names this image; remove it, or get the whole tables")
 
 

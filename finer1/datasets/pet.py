@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from finer1.data_params import OfficialParams
-from finer1.datasets.interface import ListedImage, Listing, Side, check_counts
+from finer1.datasets.interface import ListedImage, Listing, Side, check_counts, counts
 from finer1.datasets.tables import (
     Fault,
     Table,
@@ -71,11 +71,7 @@ def read(folder: Path, settings: OfficialParams) -> Listing:
         for name, side in _SIDES.items()
         for key, (line, _) in tables[name].items()
     )
-    found = {
-        "images": len(listed),
-        "classes": len({image.label for image in listed}),
-        "training images": sum(image.official == "train" for image in listed),
-    }
+    found = counts((image.label, image.official) for image in listed)
     return Listing(listed, check_counts("pet", found, OFFICIAL, settings.subset))
 
 

@@ -7,6 +7,7 @@ finer1/downloads/member_names.py. An archive is unpacked beside its target and t
 """
 
 import gzip
+import re
 import shutil
 import stat
 import struct
@@ -83,11 +84,6 @@ def extract(archive: Path, target: Path, limits: Limits | None = None) -> None:
         raise ValueError(f"{archive} is damaged: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def is_archive(path: Path) -> bool:
-    """True for a tar, tar.gz or zip, told by its first bytes."""
-    return _kind(path) is not None
 
 
 def _kind(path: Path) -> Literal["tar", "tar.gz", "zip"] | None:
@@ -175,7 +171,7 @@ def _tar_members(stream: _Stream, archive: Path, limits: Limits) -> Iterator[_Me
             raise ValueError(f"{archive}: {name!r} is a sparse file")
         if not is_folder and info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
             raise ValueError(f"{archive}: {name!r} is neither a regular file nor a folder")
-        size = int(long["size"]) if long.get("size", "").isdecimal() else info.size
+        size = _number(long["size"], archive) if "size" in long else info.size
         if is_folder and size:
             raise ValueError(f"{archive}: folder {name!r} has content")
         yield _Member(name, is_folder, size, _pieces(stream, size))
@@ -193,8 +189,8 @@ def _tar_headers(stream: _Stream) -> Iterator[tarfile.TarInfo]:
     # Read to the end, where gzip checks its sum.
     while chunk := stream.read(_MAX_HEADER):
         padding += len(chunk)
-        if padding > _MAX_PADDING:
-            raise EOFError("goes on behind its end mark")
+        if padding > _MAX_PADDING or chunk.count(0) < len(chunk):
+            raise EOFError("it goes on behind its end mark")
 
 
 def _header_content(stream: _Stream, info: tarfile.TarInfo, archive: Path) -> bytes:
@@ -210,13 +206,19 @@ def _pax(content: bytes, archive: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     while content:
         length, _, _ = content[:20].partition(b" ")
-        end = int(length) if length.isdigit() else 0
+        end = _number(length.decode("latin-1"), archive)
         key, equals, value = content[len(length) + 1 : end - 1].partition(b"=")
         if not equals or content[end - 1 : end] != b"\n":
             raise ValueError(f"{archive}: a pax header is broken")
         found[key.decode()] = value.decode(errors="surrogateescape")
         content = content[end:]
     return found
+
+
+def _number(digits: str, archive: Path) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", digits):
+        raise ValueError(f"{archive}: a pax header is broken: {digits[:20]!r} is no size")
+    return int(digits)
 
 
 def _pieces(stream: _Stream, size: int) -> Iterator[bytes]:

@@ -84,10 +84,11 @@ def fetch_file(
 ) -> Path:
     """The file below `folder`, from its first address that gives the right bytes.
 
-    A file that is there is hashed and kept. Where no hash is listed, the one found first is
-    written to `<name>.sha256` and checked from then on. One process fetches, others wait for it.
-    Raises ValueError when a file or an answer is not what is listed, ConnectionError when no
-    address could be reached, OSError when the disk is full; what has come stays in the part.
+    A file that is there is hashed, never fetched again. Where no hash is listed, the one found
+    first is written to `<name>.sha256` and checked from then on. One process fetches, others wait.
+    Raises ValueError when the file that is there is not what is listed, or when all addresses
+    failed and one of them gave something else; ConnectionError when all failed for the network
+    alone, OSError when the disk is full. What came of the right file stays in the part.
     """
     _check(file)
     folder.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ from finer1.files import sha256_file, write_json
 
 MARKER = ".complete.json"
 _ARCHIVES = ".archives"
+_CHUNK = 2**20
 _ENDINGS = (".tar", ".tar.gz", ".tgz", ".zip")
 
 
@@ -56,8 +57,9 @@ def obtain(
     given: a folder with the official archives, or one archive with the others beside it; without,
     they are downloaded, and a broken download goes on where it stopped. allow_unlisted: take given
     files with other hashes than listed; `notes` tells of them. The terms are printed once.
-    Raises ValueError, with a line per file, for what is missing or not as listed, and with what to
-    do where the source is gone; OSError when the network or the disk fails.
+    Raises ValueError, with a line per file, for what is missing or not as listed, when the folder
+    is there and was made of other files than those given, and with what to do where the source is
+    gone; OSError when the network or the disk fails.
     """
     if dataset not in sources:
         raise ValueError(f"{dataset} is none of the published datasets: {', '.join(sources)}")
@@ -68,6 +70,8 @@ def obtain(
     with sole_writer(raw / f".{dataset}.lock"):
         shutil.rmtree(building, ignore_errors=True)  # of a process that was killed
         if _is_complete(order, folder):
+            if given is not None:
+                _refuse_others(order, given, folder)
             return folder
         if given is None and order.source.gone is not None:
             names = ", ".join(file.name for file in order.source.files)
@@ -84,6 +88,17 @@ def obtain(
 def notes(folder: Path) -> tuple[str, ...]:
     """A sentence per file of a dataset's folder whose hash is not the listed one."""
     return tuple(json.loads((folder / MARKER).read_text(encoding="utf-8"))["notes"])
+
+
+def unlisted_content(folder: Path) -> str | None:
+    """SHA-256 over what a dataset's folder was made of; None for the listed files or no folder."""
+    if not (folder / MARKER).is_file():
+        return None
+    made = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    if not made["notes"]:
+        return None
+    hashes = [f"{name} {found['sha256']}\n" for name, found in sorted(made["files"].items())]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _is_complete(order: _Order, folder: Path) -> bool:
@@ -104,9 +119,25 @@ def _is_complete(order: _Order, folder: Path) -> bool:
     if unlisted and not order.allow_unlisted:
         raise ValueError(
             f"{folder} was made of other files than the listed {', '.join(unlisted)}; remove the "
-            f"folder, or set download.{order.dataset}.subset to true if they are meant"
+            f"folder, or, if they are meant, set download.{order.dataset}.subset to true (for "
+            "`finer1 data get`: --unlisted)"
         )
     return True
+
+
+def _refuse_others(order: _Order, given: Path, folder: Path) -> None:
+    """Raise ValueError when the finished folder was made of other files than those given."""
+    made = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
+    others = [
+        str(path)
+        for file, path in _checked(order, given).items()
+        if sha256_file(path) != made.get(file.name, {}).get("sha256")
+    ]
+    if others:
+        raise ValueError(
+            f"{folder} is there, made of other files than {', '.join(others)}; to make it of "
+            "these, remove the folder first"
+        )
 
 
 def _is_made_of(file: RemoteFile, made: Mapping[str, Mapping[str, str]]) -> bool:
@@ -136,8 +167,9 @@ def _checked(order: _Order, given: Path) -> dict[RemoteFile, Path]:
             wrong.append(f"{path} is missing{size}; it was published at {file.urls[0]}")
         elif not order.allow_unlisted and (found := difference(path, file)):
             wrong.append(
-                f"{path} {found}, which is listed; get the official file, or set "
-                f"download.{order.dataset}.subset to true if this one is meant"
+                f"{path} {found}, which is listed; get the official file, or, if this one is "
+                f"meant, add --unlisted to `finer1 data get` and set "
+                f"download.{order.dataset}.subset to true"
             )
     if wrong:
         raise ValueError("\n".join(wrong))
@@ -165,9 +197,10 @@ def _assemble(order: _Order, paths: Mapping[RemoteFile, Path], building: Path) -
             _move_entries(unpacked, whole, path)
         else:
             shutil.copyfile(path, whole / file.name)
-        made[file.name] = {"sha256": sha256_file(path), "md5": _md5(path)}
+        made[file.name] = _hashes(path)
         if not _is_made_of(file, made):
-            found.append(f"{order.dataset}: {path.name} {difference(path, file)}")
+            sha256 = made[file.name]["sha256"]
+            found.append(f"{order.dataset}: {path.name} has sha256 {sha256}, which is not listed")
     absent = [name for name in order.source.holds if not (whole / name).exists()]
     if absent:
         raise ValueError(f"dataset {order.dataset}: its files hold no {', no '.join(absent)}")
@@ -188,6 +221,11 @@ def _is_packed(file: RemoteFile) -> bool:
     return file.name.endswith(_ENDINGS)
 
 
-def _md5(path: Path) -> str:
+def _hashes(path: Path) -> dict[str, str]:
+    """SHA-256 and MD5 of a file, which may have gigabytes, in one reading."""
+    hashes = {name: hashlib.new(name) for name in ("sha256", "md5")}
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+        while chunk := file.read(_CHUNK):
+            for digest in hashes.values():
+                digest.update(chunk)
+    return {name: digest.hexdigest() for name, digest in hashes.items()}

@@ -216,8 +216,12 @@ def _read_origin(part: Path) -> _Origin | None:
     path = _origin_path(part)
     if not path.is_file() or not part.exists():
         return None
-    url, version = json.loads(path.read_text(encoding="utf-8"))
-    return _Origin(url, version)
+    try:
+        url, version = json.loads(path.read_bytes())
+    except (ValueError, TypeError):  # no JSON (torn, damaged), or not a pair
+        return None
+    is_told = isinstance(url, str) and isinstance(version, str | None)
+    return _Origin(url, version) if is_told else None
 
 
 def _origin_path(part: Path) -> Path:

@@ -3,12 +3,16 @@
 `open_clip:<model>:<tag>` is one of open_clip's own list, whose weights must be on this machine (a
 stage asks no network unless HF_HUB_OFFLINE=0). `open_clip:<model>:<file>` takes the weights from a
 file, `open_clip:<folder>` all from a folder with open_clip_config.json beside the weights. Weights
-are safetensors, or pickles that hold nothing but tensors; no code comes along.
+are safetensors, or pickles that hold nothing but tensors. A folder whose tokenizer or text tower
+is made by another library is refused, since that one may run code of the folder; no code comes
+along.
 """
 
+import json
 import pickle
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,14 @@ from finer1.encoders.interface import TextImageEncoder, hash_weights, in_batches
 from finer1.policy.folder import pick_device
 
 CONFIG = "open_clip_config.json"
+_LENT = ("hf_tokenizer_name", "hf_model_name", "tokenizer_kwargs")
+"""Keys of CONFIG that hand the folder to transformers, with arguments such as trust_remote_code."""
+_CODE_KEYS = {
+    CONFIG: (*_LENT, "auto_map"),
+    "config.json": ("auto_map",),
+    "tokenizer_config.json": ("auto_map",),
+}
+"""File of a folder -> keys that can make a library run code from it."""
 _RECIPE = "open_clip 1"
 """Enters the identity; a change of what is computed takes a new number."""
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pth")
@@ -56,7 +68,8 @@ def load_open_clip(name: str, home: Path, device: str) -> TextImageEncoder:
     sha256 = hash_weights(model.state_dict(), [_RECIPE, has_quick_gelu, *settings])
     place = pick_device(device)
     model.eval().requires_grad_(False).to(place)
-    tokenize = open_clip.get_tokenizer(source)
+    # Made when a text comes: the image tower alone needs none, and one may have to be downloaded.
+    tokenizer = cache(lambda: open_clip.get_tokenizer(source))
 
     @torch.no_grad()
     def encode(images: Sequence[Image.Image]) -> torch.Tensor:
@@ -70,7 +83,7 @@ def load_open_clip(name: str, home: Path, device: str) -> TextImageEncoder:
     def encode_texts(texts: Sequence[str]) -> torch.Tensor:
         parts = []
         for part in in_batches(texts):
-            tokens = tokenize(list(texts[part]))
+            tokens = tokenizer()(list(texts[part]))
             parts.append(model.encode_text(tokens.to(place)).float().cpu())
         return torch.cat(parts)
 
@@ -85,6 +98,7 @@ def _locate(name: str, rest: str, home: Path) -> tuple[str, str | None]:
             raise ValueError(f"encoder {name!r}: {folder} holds no {CONFIG}")
         if not any(path for pattern in _WEIGHTS for path in folder.glob(pattern)):
             raise ValueError(f"encoder {name!r}: {folder} holds no weights ({', '.join(_WEIGHTS)})")
+        _refuse_code(name, folder)
         return f"local-dir:{folder}", None
     model, _, weights = rest.partition(":")
     if model not in open_clip.list_models():
@@ -101,6 +115,35 @@ def _locate(name: str, rest: str, home: Path) -> tuple[str, str | None]:
             f"{', '.join(tags) or 'none'}"
         )
     return model, str(home / weights)
+
+
+def _refuse_code(name: str, folder: Path) -> None:
+    """Raise ValueError when a configuration in the folder can make a library run code from it."""
+    for file, keys in _CODE_KEYS.items():
+        path = folder / file
+        if not path.is_file():
+            continue
+        try:
+            wrong = sorted(set(_keys_in_use(json.loads(path.read_bytes()))) & {*keys})
+        except (ValueError, RecursionError) as error:
+            reason = f"{path} is no JSON ({_first_line(error)})"
+            raise ValueError(f"encoder {name!r} cannot be loaded: {reason}") from error
+        if wrong:
+            raise ValueError(
+                f"encoder {name!r}: {path} has {', '.join(wrong)}, which can run code that lies in "
+                "the folder; take the weights of a model that open_clip lists, "
+                "open_clip:<model>:<file>"
+            )
+
+
+def _keys_in_use(value: object) -> Iterator[str]:
+    """The keys of all mappings in a JSON value that have a value themselves."""
+    if isinstance(value, dict):
+        yield from (key for key, item in value.items() if item)
+    for item in value.values() if isinstance(value, dict) else ():
+        yield from _keys_in_use(item)
+    for item in value if isinstance(value, list) else ():
+        yield from _keys_in_use(item)
 
 
 def _load(name: str, source: str, pretrained: str | None, has_quick_gelu: bool) -> tuple[Any, Any]:

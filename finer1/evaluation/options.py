@@ -38,13 +38,12 @@ class Distractors:
 
 @dataclass(frozen=True)
 class NameScores:
-    """How well each class name of its category fits an image, by a text and image encoder."""
+    """The class names of its category that fit an image best, by a text and image encoder."""
 
     source: str
     """`foci:<encoder>@<hash>`."""
-    names: Mapping[Category, tuple[str, ...]]
-    cosines: Mapping[str, Sequence[float]]
-    """Image id -> cosine of the image and each of the names of its category."""
+    likeliest: Mapping[str, tuple[str, ...]]
+    """Image id -> as many names as a question has options, best first."""
 
 
 def random_distractors(
@@ -76,11 +75,7 @@ def foci_distractors(image: ImageRecord, scores: NameScores, count: int) -> Dist
     With the truth they are FOCI's options (arXiv:2406.14496): the `count` + 1 likeliest names, the
     truth in place of the last where it is not among them.
     """
-    names = scores.names[image.dataset, image.category]
-    ranked = sorted(
-        zip(scores.cosines[image.id], names, strict=True), key=lambda item: (-item[0], item[1])
-    )
-    others = [name for _, name in ranked if name != image.label]
+    others = [name for name in scores.likeliest[image.id] if name != image.label]
     return Distractors(tuple(others[:count]), scores.source)
 
 
@@ -89,10 +84,12 @@ def score_names(
     embeddings: "torch.Tensor",
     names: Mapping[Category, Sequence[str]],
     encoder: "TextImageEncoder",
+    count: int,
 ) -> NameScores:
-    """The cosine of each image with "a photo of a <name>." for the names of its category.
+    """The `count` names of its category whose "a photo of a <name>." is nearest to each image.
 
-    embeddings: [N, D], those of `images` by the same encoder, any scale.
+    embeddings: [N, D], those of `images` by the same encoder, any scale. Nearest by cosine; equal
+    ones, to six digits, by name.
     """
     from torch.nn.functional import normalize
 
@@ -105,13 +102,16 @@ def score_names(
         for category in asked
     }
     unit = normalize(embeddings.double(), dim=-1)
-    cosines = {
-        image.id: (texts[image.dataset, image.category] @ row).tolist()
-        for image, row in zip(images, unit, strict=True)
-    }
-    return NameScores(
-        f"foci:{encoder.name}@{encoder.sha256[:HASH_DIGITS]}", names=known, cosines=cosines
-    )
+    likeliest = {}
+    for image, row in zip(images, unit, strict=True):
+        category = image.dataset, image.category
+        cosines = (texts[category] @ row).tolist()
+        # Rounded: the last bits vary with the machine.
+        ranked = sorted(
+            (-round(cosine, 6), name) for cosine, name in zip(cosines, known[category], strict=True)
+        )
+        likeliest[image.id] = tuple(name for _, name in ranked[:count])
+    return NameScores(f"foci:{encoder.name}@{encoder.sha256[:HASH_DIGITS]}", likeliest)
 
 
 def order_options(names: Sequence[str], question_id: str, seed: int) -> tuple[str, ...]:

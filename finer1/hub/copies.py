@@ -3,10 +3,10 @@
 A copy is loaded at a fixed revision, without any code of its own, and its images are written out
 once, byte for byte, as files:
 
-    <raw>/hub/<dataset>-<hash>/<side>/<image file>
+    <raw>/hub/<dataset>-<hash>/<side of the copy>/<image file>
     <raw>/hub/<dataset>-<hash>/images.jsonl         a row per image; written last, marks the end
 
-What its labels mean is in hub_labels.py.
+What its labels mean is in finer1/hub/labels.py.
 """
 
 import hashlib
@@ -14,19 +14,21 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from finer1.datasets.interface import ListedImage, Listing, Side, check_counts, find_reader
+from finer1.datasets.interface import ListedImage, Listing, Side, check_counts, counts, reader_of
+from finer1.downloads.fetching import sole_writer
 from finer1.files import sha256_folder
-from finer1.hub.labels import class_groups, released_names
+from finer1.hub.labels import class_groups, refuse_unclear_ids, released_names
 from finer1.hub.loading import (
     SIDES,
     check_splits,
     class_names,
     contents,
+    declared_names,
     find_copy,
     load_splits,
+    readable_roots,
 )
 from finer1.progress import Progress
 from finer1.records import read_jsonl, row, write_jsonl
@@ -40,10 +42,11 @@ class CopiedImage:
     """One image of a copy, written out."""
 
     path: str
-    """Below the folder of the copy: <side>/<file>."""
+    """Below the folder of the copy: <official>/<file>."""
     name: str
     """Class, as the copy names it."""
     official: Side
+    """As the copy has it; see `_side`."""
     where: str
     """Split and row."""
     size: int
@@ -56,18 +59,20 @@ def materialise(dataset: str, copy: str, raw: Path, subset: bool) -> Listing:
     copy: `<owner>/<name>@<revision>` on the hub, the revision 40 hex digits; or a local folder
     that `datasets` can load.
     Raises ValueError when the copy has other classes or counts than the dataset, or no test
-    split; OSError when the hub cannot be reached.
+    split; OSError when the hub cannot be reached. One process writes, others wait for it.
     """
     path, revision = find_copy(dataset, copy)
-    content = copy if revision else f"{copy} {sha256_folder(Path(path))}"
-    folder = raw / "hub" / f"{dataset}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
-    images = _written(folder)
-    if images is None:
-        try:
-            splits = load_splits(copy, path, revision, folder / _CACHE)
-            images = _write(dataset, copy, folder, splits, subset)
-        finally:
-            shutil.rmtree(folder / _CACHE, ignore_errors=True)
+    folder = _place(dataset, copy, raw)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with sole_writer(folder.with_name(f".{folder.name}.lock")):
+        images = _written(folder)
+        if images is None:
+            try:
+                splits = load_splits(copy, path, revision, folder / _CACHE)
+                roots = readable_roots(path, revision, folder / _CACHE)
+                images = _write(dataset, copy, folder, splits, roots, subset)
+            finally:
+                shutil.rmtree(folder / _CACHE, ignore_errors=True)
     names, notes = _compare(dataset, copy, [(i.name, i.official) for i in images], subset)
     groups = class_groups(dataset)
     listed = tuple(
@@ -76,34 +81,53 @@ def materialise(dataset: str, copy: str, raw: Path, subset: bool) -> Listing:
             category=dataset,
             label=names[image.name],
             group=groups[names[image.name]],
-            official=image.official,
+            official=_side(dataset, image.official),
             source=folder / image.path,
             where=f"hub copy {copy}: {image.where}",
-            crop_bottom=getattr(_reader(dataset), "BANNER", 0),
+            crop_bottom=getattr(reader_of(dataset), "BANNER", 0),
         )
         for image in images
     )
     return Listing(listed, tuple(notes))
 
 
-def _reader(dataset: str) -> ModuleType:
-    reader = find_reader(dataset)
-    assert reader is not None, f"finer1/datasets/{dataset}.py"
-    return reader
+def is_at_hand(dataset: str, copy: str, raw: Path) -> bool:
+    """True when `materialise` needs no connection. Raises ValueError for no such copy."""
+    _, revision = find_copy(dataset, copy)
+    return revision is None or _written(_place(dataset, copy, raw)) is not None
+
+
+def _place(dataset: str, copy: str, raw: Path) -> Path:
+    path, revision = find_copy(dataset, copy)
+    content = copy if revision else f"{copy} {sha256_folder(Path(path))}"
+    return raw / "hub" / f"{dataset}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+def _side(dataset: str, official: Side) -> Side:
+    """Training, for the validation images of a dataset whose official training side has them."""
+    has_none = "validation images" not in reader_of(dataset).OFFICIAL
+    return "train" if official == "validation" and has_none else official
 
 
 def _write(
-    dataset: str, copy: str, folder: Path, splits: Mapping[str, Any], subset: bool
+    dataset: str,
+    copy: str,
+    folder: Path,
+    splits: Mapping[str, Any],
+    roots: Sequence[Path],
+    subset: bool,
 ) -> list[CopiedImage]:
     """Write the images that are not there yet, and in the end the list of all."""
     check_splits(dataset, copy, splits)
     labels = class_names(copy, splits)
     rows = [(label, SIDES[name]) for name, every in labels.items() for label in every]
-    _compare(dataset, copy, rows, subset)  # before the long writing, not after it
+    # Before the long writing, not after it.
+    refuse_unclear_ids(dataset, declared_names(copy, splits), copy)
+    _compare(dataset, copy, rows, subset)
     progress = Progress(f"copy {dataset}", len(rows), "images")
     images = []
     for name, split in splits.items():
-        for number, (file, content) in enumerate(contents(copy, name, split)):
+        for number, (file, content) in enumerate(contents(copy, name, split, roots)):
             path = f"{SIDES[name]}/{file}"
             is_new = _write_new(folder / path, content)
             where = f"split {name}, row {number}"
@@ -142,25 +166,15 @@ def _compare(
 ) -> tuple[dict[str, str], list[str]]:
     """Class name -> released name, and notes on what differs from the official dataset.
 
-    rows: class name and side of each image. Raises ValueError for other images or classes.
+    rows: class name and the copy's side of each image. Raises ValueError for other classes, and
+    for other counts, those of the sides included, unless they are a `subset`.
     """
     names = released_names(dataset, {name for name, _ in rows}, copy, subset)
-    reader = _reader(dataset)
+    reader = reader_of(dataset)
     notes = [f"{dataset} is read from the hub copy {copy}"]
     if hasattr(reader, "BANNER"):
         notes.append(
             f"{dataset}: the lowest {reader.BANNER} rows of each image are cut off as banner"
         )
-    found = {"images": len(rows), "classes": len(names)}
-    whole = {name: reader.OFFICIAL[name] for name in found}
-    part = check_counts(dataset, found, whole, subset)
-    if part:
-        return names, [*notes, *part]
-    for word, side in (("training", "train"), ("validation", "validation"), ("test", "test")):
-        count = sum(official == side for _, official in rows)
-        expected = reader.OFFICIAL.get(f"{word} images", count)
-        if count != expected:
-            notes.append(
-                f"{dataset}: the copy has {count} {word} images, the official split {expected}"
-            )
-    return names, notes
+    found = counts((name, _side(dataset, official)) for name, official in rows)
+    return names, [*notes, *check_counts(dataset, found, reader.OFFICIAL, subset)]

@@ -6,7 +6,7 @@ the name behind the integer counts.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from finer1.datasets import aircraft, bird, car, pet
 from finer1.datasets.listed_files import last_word_groups
@@ -36,7 +36,7 @@ def released_names(dataset: str, names: Iterable[str], copy: str, subset: bool) 
     a released class has none.
     """
     names = sorted(set(names))
-    if names and all(name.isascii() and name.isdigit() for name in names):
+    if _are_numbers(names):
         found = _from_ids(dataset, names, copy)
     else:
         released = released_classes(dataset)
@@ -54,6 +54,16 @@ def released_names(dataset: str, names: Iterable[str], copy: str, subset: bool) 
     return found
 
 
+def refuse_unclear_ids(dataset: str, declared: Iterable[str], copy: str) -> None:
+    """Raise ValueError where the names that a copy declares are all numbers, but not class ids.
+
+    Rows of a part of the classes do not show it: '1' to '101' are ids, and with '0' they are not.
+    """
+    names = sorted(set(declared))
+    if _are_numbers(names):
+        _from_ids(dataset, names, copy)
+
+
 def class_groups(dataset: str) -> dict[str, str | None]:
     """Released name -> its group, as the reader of the official layout gives it.
 
@@ -64,6 +74,10 @@ def class_groups(dataset: str) -> dict[str, str | None]:
         return last_word_groups(labels, dataset)
     group_of = {"bird": bird.class_group, "car": car.maker, "pet": pet.class_group}.get(dataset)
     return {label: group_of(label) if group_of else None for label in labels}
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    return bool(names) and all(name.isascii() and name.isdigit() for name in names)
 
 
 def _from_ids(dataset: str, names: list[str], copy: str) -> dict[str, str]:

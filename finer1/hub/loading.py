@@ -4,10 +4,11 @@ No code of a copy is run (`datasets` has no way to), and images stay the bytes t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from finer1.data_params import LOCAL
 from finer1.datasets.interface import Side
 
 SIDES: dict[str, Side] = {
@@ -30,14 +31,16 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}\.(jpg|jpeg|png|gif|we
 
 def find_copy(dataset: str, copy: str) -> tuple[str, str | None]:
     """What `datasets` loads, and at which revision; None for a local folder."""
-    if Path(copy).is_dir():
+    if copy.startswith(LOCAL):
+        if not Path(copy).is_dir():
+            raise ValueError(f"download.{dataset}.source: hub:{copy}: there is no such folder")
         return str(Path(copy).resolve()), None
     name, _, revision = copy.rpartition("@")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", name) or not re.fullmatch(r"[0-9a-f]{40}", revision):
         raise ValueError(
-            f"download.{dataset}.source: hub:{copy} is neither a folder nor a copy at a commit; "
-            "write hub:<owner>/<name>@<commit>, the commit with its 40 hex digits, as its page on "
-            "the hub shows it under Files, History"
+            f"download.{dataset}.source: hub:{copy} is neither a folder (/... or ./...) nor a copy "
+            "at a commit; write hub:<owner>/<name>@<commit>, the commit with its 40 hex digits, as "
+            "its page on the hub shows it under Files, History"
         )
     return name, revision
 
@@ -143,6 +146,12 @@ def class_names(copy: str, splits: Mapping[str, Any]) -> dict[str, list[str]]:
     return {name: _split_classes(copy, name, split, column) for name, split in splits.items()}
 
 
+def declared_names(copy: str, splits: Mapping[str, Any]) -> list[str]:
+    """All names that the class column declares, used or not; none for a column of strings."""
+    features = next(iter(splits.values())).features
+    return list(getattr(features[_label_column(copy, features)], "names", ()))
+
+
 def _split_classes(copy: str, name: str, split: Any, column: str) -> list[str]:
     """The class name of each row of a split."""
     from datasets import ClassLabel
@@ -161,17 +170,38 @@ def _split_classes(copy: str, name: str, split: Any, column: str) -> list[str]:
     return values
 
 
-def contents(copy: str, name: str, split: Any) -> Iterator[tuple[str, bytes]]:
-    """File name and bytes of each row; the copy's own file names where they are file names."""
+def readable_roots(path: str, revision: str | None, cache: Path) -> tuple[Path, ...]:
+    """Folders whose files rows of a copy may name: its own, or those of what was downloaded."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    own = Path(path) if revision is None else Path(HF_HUB_CACHE)
+    return own.resolve(), cache.resolve()
+
+
+def contents(
+    copy: str, name: str, split: Any, roots: Sequence[Path]
+) -> Iterator[tuple[str, bytes]]:
+    """File name and bytes of each row; the copy's own file names where they are file names.
+
+    A row that names a file instead of holding bytes is followed below the `roots` only: nothing
+    else on this machine is to end in a dataset. Raises ValueError for other rows without an image.
+    """
     column = _image_column(copy, split.features)
     taken: set[str] = set()
     for number, row in enumerate(split.select_columns(column)):
         value = row[column] or {}
         own, content = value.get("path"), value.get("bytes")
-        if content is None and own and Path(own).is_file():
-            content = Path(own).read_bytes()
+        where = f"hub copy {copy}: split {name}, row {number}"
+        if content is None and own:
+            place = Path(own).resolve()
+            if not any(place.is_relative_to(root) for root in roots):
+                raise ValueError(
+                    f"{where}: it names the file {own!r}, which does not lie in the copy; take a "
+                    "copy that holds its images"
+                )
+            content = place.read_bytes() if place.is_file() else None
         if not content:
-            raise ValueError(f"hub copy {copy}: split {name}, row {number}: there is no image")
+            raise ValueError(f"{where}: there is no image")
         file = Path(own or "").name
         if not _FILE_NAME.fullmatch(file) or file.casefold() in taken:
             suffix = next((s for start, s in _KINDS.items() if content.startswith(start)), ".img")

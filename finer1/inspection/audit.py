@@ -1,19 +1,18 @@
 """Everything that is wrong or odd in a dataset, told at once: what, where, what to do."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from finer1.datasets.interface import ListedImage
-from finer1.inspection.findings import Finding, describe, some
+from finer1.inspection.findings import Finding, some
 from finer1.inspection.inspecting import Inspected
-from finer1.inspection.names import check_names
-from finer1.inspection.near_duplicates import MOST_PAIRS, NearPair, near_duplicates
+from finer1.inspection.names import check_names, check_words
+from finer1.inspection.near_duplicates import NearPair, NearPairs
 
 if TYPE_CHECKING:
     from PIL import Image
-
-__all__ = ["Finding", "audit", "describe", "near_duplicate_sheet"]
 
 UNEQUAL = 5
 """Images of the largest class over those of the smallest, from which a warning is given."""
@@ -23,26 +22,48 @@ MOST_SHOWN_PAIRS = 60
 
 Seen = Sequence[tuple[ListedImage, Inspected]]
 
+IN_A_RUN = "replace the file, or leave the image out (download.bad_images: skip)"
+"""What helps against an unreadable image of a dataset of the run."""
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Training images that classes must have."""
+
+    needed: int
+    remedy: str
+    """What to do about a class with fewer, beside adding images."""
+    classes: Collection[tuple[str, str]] | None = None
+    """Category and label of those that must; None for all."""
+
+    def asked_of(self, category: str, label: str) -> int:
+        """Those of one class."""
+        is_meant = self.classes is None or (category, label) in self.classes
+        return self.needed if is_meant else 0
+
 
 def audit(
     dataset: str,
     images: Sequence[ListedImage],
     inspected: Sequence[Inspected],
-    needed_shots: int | None,
+    near: NearPairs,
+    shots: Shots | None = None,
+    unreadable_remedy: str = IN_A_RUN,
 ) -> list[Finding]:
     """All findings, errors first.
 
-    needed_shots: training images that each class must have; None when that is not known yet.
+    near: near_duplicates(images, inspected). shots: None when they are not known yet.
     """
     seen = list(zip(images, inspected, strict=True))
     readable = [(image, look) for image, look in seen if look.error is None]
     findings = [
-        *_unreadable(seen),
-        *_counts(images, readable, needed_shots),
+        *_unreadable(seen, unreadable_remedy),
+        *_changed(readable),
+        *_counts(images, readable, shots or Shots(0, "")),
         *_names(images),
         *_duplicates(readable),
         *_odd(dataset, readable),
-        *_near(dataset, near_duplicates(images, inspected)),
+        *_near(dataset, near),
         *_sizes(dataset, readable),
     ]
     return sorted(findings, key=lambda finding: finding.level)  # stable: error < warning
@@ -69,34 +90,33 @@ def near_duplicate_sheet(
     )
 
 
-def _unreadable(seen: Seen) -> Iterator[Finding]:
+def _unreadable(seen: Seen, remedy: str) -> Iterator[Finding]:
     for image, look in seen:
         if look.error is not None:
-            yield Finding(
-                "error",
-                "unreadable",
-                image.where,
-                look.error.removeprefix(f"{image.where}: "),
-                "replace the file, or leave the image out (download.bad_images: skip)",
-            )
+            what = look.error.removeprefix(f"{image.where}: ")
+            yield Finding("error", "unreadable", image.where, what, remedy)
 
 
-def _counts(
-    images: Sequence[ListedImage], readable: Seen, needed_shots: int | None
-) -> Iterator[Finding]:
+def _changed(readable: Seen) -> Iterator[Finding]:
+    for image, look in readable:
+        if image.sha256 is not None and image.sha256 != look.sha256:
+            what = f"{image.path} is not the file that was added"
+            remedy = "put that file back, or add the dataset anew by `finer1 data add --replace`"
+            yield Finding("error", "changed", image.where, what, remedy)
+
+
+def _counts(images: Sequence[ListedImage], readable: Seen, shots: Shots) -> Iterator[Finding]:
     """Classes that cannot be trained on or tested."""
     sides = Counter((image.category, image.label, image.official) for image, _ in readable)
     for category, label in sorted({(image.category, image.label) for image in images}):
         found = sides[category, label, "train"]
         where = f"{category} {label!r}"
-        if needed_shots is not None and found < needed_shots:
-            yield Finding(
-                "error",
-                "too few images",
-                where,
-                f"{found} readable training images, and the shots need {needed_shots}",
-                "add images, or lower split.sft_shots and split.tapo_shots, or set split.overlap",
-            )
+        needed = shots.asked_of(category, label)
+        if found < needed:
+            what = f"{found} readable training images, and the shots need {needed}"
+            # A class with none is not helped by fewer shots.
+            remedy = f"add images, or {shots.remedy}" if found else "add images"
+            yield Finding("error", "too few images", where, what, remedy)
         if not sides[category, label, "test"]:
             yield Finding(
                 "error",
@@ -108,6 +128,8 @@ def _counts(
 
 
 def _names(images: Sequence[ListedImage]) -> Iterator[Finding]:
+    yield from check_words("category", {image.category for image in images})
+    yield from check_words("group", {image.group for image in images if image.group is not None})
     labels: dict[str, set[str]] = defaultdict(set)
     for image in images:
         labels[image.category].add(image.label)
@@ -125,9 +147,12 @@ def _duplicates(readable: Seen) -> Iterator[Finding]:
             continue
         classes = sorted({f"{image.category} {image.label!r}" for image in group})
         sides = sorted({image.official for image in group})
-        what = f"{group[0].path} is the same file as {some([image.path for image in group[1:]])}"
+        first, *others = (image.path for image in group)
+        what = f"{first} is the same file as {some(others)}"
         level: Literal["error", "warning"] = "error"
-        remedy = "keep one of them, in the class that it shows"
+        remedy = (
+            "keep one of them, in the class that it shows (download.duplicates: count accepts both)"
+        )
         if len(classes) > 1:
             what += f", under {len(classes)} classes: {some(classes)}"
         elif len(sides) > 1:
@@ -162,13 +187,13 @@ _ODD_REMEDIES = {
 }
 
 
-def _near(dataset: str, pairs: Sequence[NearPair]) -> Iterator[Finding]:
+def _near(dataset: str, near: NearPairs) -> Iterator[Finding]:
     """One finding for pairs across sides, one for pairs across classes of one side."""
     for across_sides, words in ((True, "sides"), (False, "classes")):
-        found = [pair for pair in pairs if pair.is_across_sides == across_sides]
+        found = [pair for pair in near.pairs if pair.is_across_sides == across_sides]
         if not found:
             continue
-        count = f"{len(found)} or more" if len(pairs) >= MOST_PAIRS else str(len(found))
+        count = f"{len(found)} or more" if near.is_cut else str(len(found))
         shown = some([f"{p.first.path} ~ {p.second.path} ({p.distance})" for p in found])
         what = f"pairs of nearly the same picture across {words}: {count} (differing bits): {shown}"
         remedy = "look at the sheet of near-duplicates, and keep one of each real pair"

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from finer1.data_params import DownloadParams
 
 SHOWN_WARNINGS = 10
 """Warnings of one kind that are printed; errors are printed all."""
@@ -15,8 +17,9 @@ class Finding:
 
     level: Literal["error", "warning"]
     kind: str
-    """unreadable, odd image, too few images, no test image, class name, duplicate,
-    near-duplicate, class sizes."""
+    """Of images: unreadable, changed, odd image, duplicate, near-duplicate. Of classes: too few
+    images, no test image, class name, category name, group name, class sizes, classes. Of where
+    they come from: tables, layout, table row, left out, not in the table, not here."""
     where: str
     """File and row, or the class."""
     what: str
@@ -24,18 +27,37 @@ class Finding:
     """What to do about it."""
 
 
+def stops_a_run(finding: Finding, settings: DownloadParams) -> bool:
+    """True for what the run refuses with these settings."""
+    if finding.level == "warning":
+        return False
+    if finding.kind == "unreadable":
+        return settings.bad_images == "refuse"
+    if finding.kind == "duplicate":
+        return settings.duplicates == "refuse"
+    return True
+
+
+def judged(findings: Sequence[Finding], settings: DownloadParams) -> tuple[Finding, ...]:
+    """The findings as a run with these settings takes them: errors are what stops it."""
+    return tuple(
+        one if stops_a_run(one, settings) else replace(one, level="warning") for one in findings
+    )
+
+
 def describe(findings: Sequence[Finding]) -> str:
     """A line per finding, `where: what; remedy`, errors first; at most so many warnings a kind."""
     ordered = sorted(findings, key=lambda finding: finding.level)  # stable: error < warning
     left = Counter(finding.kind for finding in findings if finding.level == "warning")
-    shown: Counter[str] = Counter()
+    told: Counter[str] = Counter()
     lines = []
     for finding in ordered:
         if finding.level == "warning":
-            shown[finding.kind] += 1
-            if shown[finding.kind] > SHOWN_WARNINGS:
+            told[finding.kind] += 1
+            if told[finding.kind] > SHOWN_WARNINGS:
                 continue
-        lines.append(f"{finding.level}: {finding.where}: {finding.what}; {finding.remedy}")
+        line = f"{finding.level}: {finding.where}: {finding.what}; {finding.remedy}"
+        lines.append(shown(line))
     lines += [
         f"warning: {kind}: {count - SHOWN_WARNINGS} more like these"
         for kind, count in left.items()
@@ -47,4 +69,9 @@ def describe(findings: Sequence[Finding]) -> str:
 def some(places: Sequence[str], most: int = 3) -> str:
     """The first places, and how many more there are."""
     rest = f" and {len(places) - most} more" if len(places) > most else ""
-    return ", ".join(places[:most]) + rest
+    return ", ".join(map(shown, places[:most])) + rest
+
+
+def shown(name: object) -> str:
+    """A name or path on one line, whatever it holds: what cannot be printed is escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))

@@ -21,6 +21,7 @@ from finer1.images import crop_bottom
 from finer1.inspection.cache import LookCache, Stamp, is_settled, stamp_of
 from finer1.inspection.looking import Look, look_at
 from finer1.inspection.process import LookProcess, look_processes
+from finer1.inspection.suffixes import FORMATS
 from finer1.progress import Progress
 
 _BATCH = 32
@@ -28,17 +29,6 @@ _BATCH = 32
 
 _SAVE_EVERY = 5_000
 """New looks after which the cache is written, so that a killed run loses little."""
-
-_SUFFIXES = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".gif": "GIF",
-    ".bmp": "BMP",
-}
 
 _OF_THE_FILE = frozenset(
     (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -200,7 +190,7 @@ def _key(source: Path | bytes) -> str:
 def _inspected(image: ListedImage, look: Look) -> Inspected:
     suffix = os.path.splitext(image.path)[1]
     oddities = look.oddities
-    if look.error is None and _SUFFIXES.get(suffix.lower(), look.format) != look.format:
+    if look.error is None and FORMATS.get(suffix.lower(), look.format) != look.format:
         oddities = (*oddities, f"{look.format} content in {suffix.lower()}")
     error = None if look.error is None else f"{image.where}: {image.path} {_verb(look.error)}"
     return Inspected(look.sha256, look.phash, look.width, look.height, oddities, error)

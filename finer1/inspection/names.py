@@ -1,10 +1,11 @@
-"""What can be wrong with the names of sub-categories, as prompts and rewards use them."""
+"""What can be wrong with names, as prompts and rewards use them."""
 
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from finer1.evaluation.answers import normalise
 from finer1.inspection.findings import Finding, some
 
 LONGEST_NAME = 100
@@ -23,8 +24,8 @@ _NUMBER = re.compile(
 _UNSEEN_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 """Control characters, halves of characters, line and paragraph separators."""
 
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Turn the reading direction of what follows; right-to-left scripts need none of them."""
+_JOINERS = frozenset("\u200c\u200d")
+"""Zero-width (non-)joiners: part of the spelling in Persian, in Indic scripts and of emoji."""
 
 
 def check_names(category: str, names: Iterable[str]) -> Iterator[Finding]:
@@ -37,7 +38,10 @@ def check_names(category: str, names: Iterable[str]) -> Iterator[Finding]:
             what = f"cannot be used as a name: {why}"
             yield Finding("error", kind, f"{category} {label!r}", what, rename)
     for group in collisions(labels):
-        what = f"the same name as {some(_quoted(group[1:]))} but for case, Unicode form or spaces"
+        what = (
+            f"an answer with this name counts as one with {some(_quoted(group[1:]))}: case, "
+            "Unicode form, hyphens, spaces, a leading article and a final stop do not count"
+        )
         yield Finding("error", kind, f"{category} {group[0]!r}", what, rename)
     ids = [label for label in labels if is_number(label)]
     if ids:
@@ -50,17 +54,35 @@ def check_names(category: str, names: Iterable[str]) -> Iterator[Finding]:
         yield Finding("warning", kind, f"{category} {inner!r}", what, remedy)
 
 
+def check_words(kind: str, words: Iterable[str]) -> Iterator[Finding]:
+    """Errors on categories or groups, which stand in prompts as the sub-categories do."""
+    for word in sorted(set(words)):
+        if why := unusable(word):
+            what, remedy = f"cannot be used as a name: {why}", f"rename the {kind}"
+            yield Finding("error", f"{kind} name", f"{kind} {word!r}", what, remedy)
+
+
 def unusable(label: str) -> str | None:
     """Why the name cannot stand in a prompt or an answer; None when it can."""
     if not label.strip():
         return "it is empty"
     if len(label) > LONGEST_NAME:
         return f"it has {len(label)} characters, more than {LONGEST_NAME}"
-    for letter in label:
-        if unicodedata.category(letter) in _UNSEEN_CATEGORIES or letter in _DIRECTIONS:
-            return f"it holds the control character U+{ord(letter):04X}"
+    if (hidden := control_character(label)) is not None:
+        return f"it holds the control character {hidden}"
+    for place, letter in enumerate(label):
+        if unicodedata.category(letter) == "Cf" and not _joins(label, place):
+            return f"it holds the invisible character U+{ord(letter):04X}"
     tag = _TAG.search(label)
-    return None if tag is None else f"it holds {tag[0]!r}, a tag or special token"
+    if tag is not None:
+        return f"it holds {tag[0]!r}, a tag or special token"
+    return None if name_key(label) else "it is punctuation alone, of which nothing is compared"
+
+
+def control_character(text: str) -> str | None:
+    """The first one, as U+000A; None when there is none."""
+    found = (c for c in text if unicodedata.category(c) in _UNSEEN_CATEGORIES)
+    return next((f"U+{ord(letter):04X}" for letter in found), None)
 
 
 def is_number(label: str) -> bool:
@@ -69,9 +91,8 @@ def is_number(label: str) -> bool:
 
 
 def name_key(label: str) -> str:
-    """Equal for names that differ in case, Unicode form or white space alone."""
-    folded = unicodedata.normalize("NFC", label).casefold()
-    return " ".join(unicodedata.normalize("NFC", folded).split())
+    """Equal for names that are one answer, or that differ in characters nobody sees."""
+    return normalise("".join(c for c in label if unicodedata.category(c) != "Cf"))
 
 
 def collisions(labels: Iterable[str]) -> list[list[str]]:
@@ -100,6 +121,18 @@ def nested(labels: Iterable[str]) -> list[tuple[str, list[str]]]:
             for inner in named.get(run, ()):
                 outer[inner].add(label)
     return [(inner, sorted(outer[inner])) for inner in sorted(outer)]
+
+
+def _joins(label: str, place: int) -> bool:
+    """True for a joiner inside a word that is not of Latin letters."""
+    around = (label[place - 1 : place], label[place + 1 : place + 2])
+    return label[place] in _JOINERS and all(
+        text
+        and not text.isspace()
+        and "LATIN" not in unicodedata.name(text, "LATIN")
+        and not text.isascii()
+        for text in around
+    )
 
 
 def _quoted(names: Iterable[str]) -> list[str]:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageOps
 
+from finer1.inspection.findings import shown
+
 TILE, CAPTION = 112, 14
 """Side of an image and height of the name below it, pixels."""
 
@@ -59,6 +61,7 @@ def _paste(sheet: Image.Image, pen: ImageDraw.ImageDraw, tile: Tile, x: int, y: 
 
 
 def _fit(pen: ImageDraw.ImageDraw, name: str, width: int) -> str:
+    name = shown(name)  # a line break would be a text of two lines, whose length has no meaning
     while name and pen.textlength(name) > width - 4:
         name = name[:-1]
     return name

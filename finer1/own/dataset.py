@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from finer1.data_params import DownloadParams
 from finer1.datasets.interface import ListedImage, Listing
 from finer1.files import sha256_file, write_json
-from finer1.own.names import shown
+from finer1.inspection.findings import shown
 from finer1.own.paths import checked_path
 from finer1.progress import Progress
 from finer1.records import read_jsonl, row, write_jsonl
@@ -90,6 +90,7 @@ def read(folder: Path) -> Listing:
                 official=item.side,
                 source=source,
                 where=where,
+                sha256=item.sha256,
             )
         )
     if wrong:
@@ -109,6 +110,14 @@ def check_name(name: str) -> None:
         raise ValueError(f"--name {name} is taken by the project itself; choose another")
 
 
+def check_place(folder: Path, replace: bool) -> None:
+    """Raises ValueError when a dataset is there that is not to be replaced."""
+    if folder.exists() and not replace:
+        raise ValueError(
+            f"{folder} exists; add --replace to make it anew, or choose another --name"
+        )
+
+
 def write_dataset(
     folder: Path,
     about: OwnDataset,
@@ -121,10 +130,7 @@ def write_dataset(
     The folder is there whole or not at all. Raises ValueError when it exists and is not to be
     replaced, or when a file is no longer what was checked; OSError when the disk is full.
     """
-    if folder.exists() and not replace:
-        raise ValueError(
-            f"{folder} exists; add --replace to make it anew, or choose another --name"
-        )
+    check_place(folder, replace)
     with _made_whole(folder) as part:
         rows = []
         for addition in additions:
@@ -156,7 +162,12 @@ def _made_whole(folder: Path) -> Iterator[Path]:
         yield part
         if folder.exists():
             folder.rename(old)
-        part.rename(folder)
+        try:
+            part.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

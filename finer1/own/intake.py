@@ -9,13 +9,16 @@ from pathlib import Path
 
 from finer1.data_params import DownloadParams
 from finer1.datasets.interface import ListedImage
-from finer1.inspection.audit import audit
+from finer1.inspection.audit import Shots, audit
 from finer1.inspection.findings import Finding
 from finer1.inspection.inspecting import Inspected, inspect_images
+from finer1.inspection.near_duplicates import NearPairs, near_duplicates
 from finer1.own.plan import MIN_CLASSES, Plan, plan_settings
 from finer1.own.sources import Source
 from finer1.params import Params
 from finer1.progress import Progress
+
+_UNREADABLE = "replace the file, or remove it"
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Wishes:
     """One image in so many of a class is for the test, where the source has no test images."""
     sft_shots: int | None = None
     tapo_shots: int | None = None
-    needed_shots: int | None = None
-    """Training images that each class must have; None for what the plan needs."""
+    needed: Shots | None = None
+    """Training images that classes must have; None for what the plan needs."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Intake:
     """With their sides; exact copies inside a class are left out."""
     inspected: tuple[Inspected, ...]
     findings: tuple[Finding, ...]
+    near: NearPairs
     plan: Plan | None
     """None when there are too few classes for any."""
 
@@ -56,10 +60,11 @@ def examine(source: Source, wishes: Wishes, params: Params, cache: Path, workers
         findings.append(_too_few_classes(good))
     else:
         plan = plan_settings(wishes.name, good, params, (wishes.sft_shots, wishes.tapo_shots))
-    needed = wishes.needed_shots or (plan.needed_shots if plan else None)
+    near = near_duplicates(images, looked)
     if images:
-        findings += audit(wishes.name, images, looked, needed)
-    return Intake(tuple(images), tuple(looked), tuple(findings), plan)
+        needed = wishes.needed or (plan.shots if plan else None)
+        findings += audit(wishes.name, images, looked, near, needed, _UNREADABLE)
+    return Intake(tuple(images), tuple(looked), tuple(findings), near, plan)
 
 
 def default_name(source: Path) -> str:
@@ -98,7 +103,7 @@ def _without_copies(
         f"{len(copies)} images are exact copies of others of their class, first of {original.where}"
     )
     remedy = "nothing to do: the copies are left out"
-    return kept, looked, [Finding("warning", "exact copies", copy.where, what, remedy)]
+    return kept, looked, [Finding("warning", "duplicate", copy.where, what, remedy)]
 
 
 def _with_test_side(

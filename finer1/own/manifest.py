@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from finer1.datasets.interface import ListedImage, Side
-from finer1.inspection.findings import Finding
-from finer1.own.names import SIDES, clean_name, name_problem, shown
+from finer1.inspection.findings import Finding, shown
+from finer1.own.names import SIDES, clean_name, name_problem
 from finer1.own.paths import checked_path
 
 TABLES = (".csv", ".tsv", ".jsonl")
@@ -52,7 +52,9 @@ def list_table(table: Table, category: str) -> tuple[list[ListedImage], list[Fin
     images: list[ListedImage] = []
     wrong: list[Finding] = []
     lines: dict[str, int] = {}
-    rows = list(_rows(table.path))
+    rows = list(_rows(table.path, wrong))
+    if wrong and not rows:
+        return [], wrong
     names = _columns(table.path, rows)
     sides = _sides_by_folder(table, rows, names)
     for number, row in rows:
@@ -66,17 +68,21 @@ def list_table(table: Table, category: str) -> tuple[list[ListedImage], list[Fin
                     "remove one of the two rows",
                 )
         except _RowError as error:
-            wrong.append(Finding("error", "table row", where, error.what, error.remedy))
+            wrong.append(_finding(table.path, number, error))
             continue
         lines[image.path] = number
         images.append(image)
-    return images, wrong
+    return images, sorted(wrong, key=lambda finding: int(finding.where.rpartition(":")[2]))
 
 
 class _RowError(Exception):
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what)
         self.what, self.remedy = what, remedy
+
+
+def _finding(path: Path, number: int, error: _RowError) -> Finding:
+    return Finding("error", "table row", f"{shown(path)}:{number}", error.what, error.remedy)
 
 
 def _image(
@@ -167,46 +173,57 @@ def _columns(path: Path, rows: Sequence[Row]) -> dict[str, str]:
     return found
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path, wrong: list[Finding]) -> Iterator[Row]:
+    """The rows that are one; a finding in `wrong` for each that is none."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{shown(path)}:{line}: not UTF-8 text; save it as UTF-8") from error
-    return _json_rows(path, text) if path.suffix.lower() == ".jsonl" else _csv_rows(path, text)
+    is_json = path.suffix.lower() == ".jsonl"
+    for number, row in _json_rows(text) if is_json else _csv_rows(path, text):
+        if isinstance(row, _RowError):
+            wrong.append(_finding(path, number, row))
+        else:
+            yield number, row
 
 
-def _json_rows(path: Path, text: str) -> Iterator[Row]:
+def _json_rows(text: str) -> Iterator[Row | tuple[int, _RowError]]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{shown(path)}:{number}: no JSON ({error})") from error
-        if not isinstance(row, dict):
-            raise ValueError(f"{shown(path)}:{number}: no JSON object; write one per line")
-        yield number, row
+        except (ValueError, RecursionError) as error:
+            yield number, _RowError(f"no JSON ({error})", "correct the line, or remove it")
+            continue
+        is_row = isinstance(row, dict)
+        yield number, row if is_row else _RowError("no JSON object", "write one per line")
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[Row]:
+def _csv_rows(path: Path, text: str) -> Iterator[Row | tuple[int, _RowError]]:
+    """Raises ValueError when the names of the columns are no CSV."""
     header = text.split("\n", 1)[0]
     # Spreadsheets of many countries write a semicolon.
     delimiter = max(",;\t", key=header.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] = []
-    start = 1
-    try:
-        for cells in lines:
-            number, start = start, lines.line_num + 1
+    while True:
+        number = lines.line_num + 1
+        try:
+            cells = next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
             if not names:
-                names = [cell.strip().casefold() for cell in cells]
-            elif any(cell.strip() for cell in cells):
-                if len(cells) != len(names):
-                    raise ValueError(
-                        f"{shown(path)}:{number}: {len(cells)} cells below {len(names)} names of "
-                        "columns; quote a cell that holds the separator"
-                    )
+                raise ValueError(f"{shown(path)}:{number}: no CSV ({error})") from error
+            yield number, _RowError(f"no CSV ({error})", "close every quote, or remove the row")
+            continue
+        if not names:
+            names = [cell.strip().casefold() for cell in cells]
+        elif len(cells) == len(names):
+            if any(cell.strip() for cell in cells):
                 yield number, dict(zip(names, cells, strict=True))
-    except csv.Error as error:
-        raise ValueError(f"{shown(path)}:{lines.line_num}: no CSV ({error})") from error
+        elif any(cell.strip() for cell in cells):
+            what = f"{len(cells)} cells below {len(names)} names of columns"
+            yield number, _RowError(what, "quote a cell that holds the separator")

@@ -1,8 +1,9 @@
-"""Names in a user's own images: of sides, of sub-categories, and of files in messages."""
+"""Names in a user's own images: of sides and of sub-categories."""
 
 import unicodedata
 
 from finer1.datasets.interface import Side
+from finer1.inspection.names import unusable
 
 SIDES: dict[str, Side] = {
     "train": "train",
@@ -26,14 +27,13 @@ def clean_name(name: str) -> str:
 
 
 def name_problem(name: str) -> str | None:
-    """What makes a clean name unusable in a list of options; None when nothing does."""
-    if not name:
-        return "is empty"
+    """What makes a clean name of a category, class or group unusable; None when nothing does."""
     if not is_text(name):
         return "holds characters that are no text"
     if _SEPARATORS & set(name):
         return "holds a comma, semicolon or angle bracket"
-    return None
+    why = unusable(name)
+    return None if why is None else why.removeprefix("it ")
 
 
 def is_text(name: str) -> bool:
@@ -43,8 +43,3 @@ def is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def shown(name: object) -> str:
-    """A name or path on one line, whatever it holds: what cannot be printed is escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))

@@ -5,7 +5,9 @@ import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from finer1.own.names import is_text, shown
+from finer1.inspection.findings import shown
+from finer1.inspection.names import control_character
+from finer1.own.names import is_text
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
@@ -22,6 +24,8 @@ def path_problem(name: str) -> str | None:
     for text in (name, unquote(name)):
         if not text.strip() or "\0" in text:
             return "is empty or holds a NUL character"
+        if hidden := control_character(text):
+            return f"holds the control character {hidden}"
         if _SCHEME.match(text) or "::" in text:
             return "names a scheme or a drive"
         if "\\" in text:

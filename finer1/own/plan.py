@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 from math import ceil
+from pathlib import Path
 
 from finer1.datasets.interface import ListedImage
+from finer1.inspection.audit import Shots
 from finer1.params import Params
 from finer1.splits import choose_seen
 
@@ -36,11 +38,11 @@ _OVERLAP = (
 class Plan:
     """What `finer1 data add` sets."""
 
-    settings: dict[str, object]
-    """Dotted keys whose values in params.yaml differ."""
+    wanted: dict[str, object]
+    """Dotted key -> value, of all that must be so, whatever params.yaml holds now."""
     sentences: tuple[str, ...]
-    needed_shots: int
-    """Training images that each class must have."""
+    shots: Shots
+    """Training images that seen classes must have."""
 
 
 def plan_settings(
@@ -48,13 +50,13 @@ def plan_settings(
 ) -> Plan:
     """Settings that fit the classes of a dataset, `MIN_CLASSES` at least.
 
-    shots: for SFT and TAPO as the user wants them; None for what fits the smallest class.
+    shots: for SFT and TAPO as the user wants them; None for what fits the smallest seen class.
     """
     labels = sorted({image.label for image in images})
-    train = Counter(image.label for image in images if image.official == "train")
-    fewest = min(train[label] for label in labels)
-    sft, tapo, overlap = fitting_shots(fewest, *shots)
     fraction, seen = _seen(name, images, params)
+    train = Counter(image.label for image in images if image.official == "train")
+    fewest = min(train[label] for label in seen)
+    sft, tapo, overlap = fitting_shots(fewest, *shots)
     wanted: dict[str, object] = {
         "download.datasets": [name],
         "split.classes": "random",
@@ -75,26 +77,40 @@ def plan_settings(
     sentences = [
         f"{len(seen)} classes are seen in training, {len(unseen)} unseen until the evaluation: "
         f"{_listed(unseen)}",
-        f"training images of the smallest class: {fewest}; per seen class {sft} for SFT and "
-        f"{tapo} for TAPO",
+        f"training images of the smallest seen class: {fewest}; per seen class {sft} for SFT and "
+        f"{tapo} for TAPO{', as far as there are' if overlap else ''}",
     ]
-    settings = {key: value for key, value in wanted.items() if not _is(params, key, value)}
-    needed = max(sft, tapo) if overlap else sft + tapo
     sentences += _explained(wanted, len(labels))
-    return Plan(settings, tuple(sentences), needed)
+    needed = Shots(
+        needed_shots(sft, tapo, overlap),
+        "lower --sft-shots and --tapo-shots",
+        {(image.category, image.label) for image in images if image.label in seen},
+    )
+    return Plan(wanted, tuple(sentences), needed)
+
+
+def needed_shots(sft: int, tapo: int, overlap: bool) -> int:
+    """Training images that a seen class must have for the split to take it."""
+    return 1 if overlap else sft + tapo
+
+
+def differing(params: Params, wanted: Mapping[str, object]) -> dict[str, object]:
+    """Those of the wanted values, by dotted key, that the parameters do not have."""
+    return {key: value for key, value in wanted.items() if not _is(params, key, value)}
 
 
 def fitting_shots(fewest: int, sft: int | None, tapo: int | None) -> tuple[int, int, bool]:
     """Shots for SFT and TAPO, and whether images may serve both.
 
-    fewest: training images of the smallest class. What the user gave stays.
+    fewest: training images of the smallest class. What the user gave stays, with overlap where
+    there are not enough for both.
     """
     chosen_sft = _SHOTS[0] if sft is None else sft
     if tapo is None and fewest - chosen_sft >= 2:
         tapo = min(_SHOTS[1], fewest - chosen_sft)
     if tapo is not None:
         # A single TAPO image is its own positive, which the pipeline takes with overlap alone.
-        return chosen_sft, tapo, tapo == 1
+        return chosen_sft, tapo, tapo == 1 or fewest < chosen_sft + tapo
     return chosen_sft, max(1, min(fewest, 2)), True
 
 
@@ -133,6 +149,8 @@ def _value(params: Params, key: str) -> object:
 
 def _is(params: Params, key: str, value: object) -> bool:
     now = _value(params, key)
+    if isinstance(now, Path):
+        return str(now) == value
     return (list(now) if isinstance(now, tuple) else now) == value
 
 

@@ -2,7 +2,7 @@
 
     class folders    DIR/<class>/<image>, or DIR/train/<class>/.. and DIR/test/<class>/..
     imagefolder      DIR with metadata.csv or metadata.jsonl, itself or per split folder
-    table            a .csv, .tsv or .jsonl file that names the images (own_manifest.py)
+    table            a .csv, .tsv or .jsonl file that names the images (manifest.py)
 
 The folders' names are the sub-categories. Everything wrong is told at once, as findings.
 """
@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finer1.datasets.interface import ListedImage, Side
-from finer1.inspection.findings import Finding
+from finer1.inspection.findings import Finding, shown
+from finer1.inspection.suffixes import FORMATS, is_image_name
 from finer1.own.manifest import TABLES, Table, list_table
-from finer1.own.names import SIDES, clean_name, name_problem, shown
+from finer1.own.names import SIDES, clean_name, name_problem
 from finer1.own.paths import path_problem
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
 _METADATA = ("metadata.csv", "metadata.jsonl")
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
@@ -90,7 +89,7 @@ def _tell_unlisted(source: Path, root: Path, found: Source) -> None:
     others = []
     for folder, _, names in os.walk(root):
         paths = (Path(folder, name).relative_to(root).as_posix() for name in sorted(names))
-        others += [path for path in paths if _is_image(path) and path not in listed]
+        others += [path for path in paths if is_image_name(path) and path not in listed]
     if others and not found.findings:
         found.findings.append(
             Finding(
@@ -143,7 +142,7 @@ class _Folders:
                 self.left_out.append(entry.path)
             elif entry.is_dir():
                 folders.append(entry)
-            elif _is_image(entry.name):
+            elif is_image_name(entry.name):
                 self._wrong(
                     entry.path,
                     "an image in no class folder",
@@ -182,10 +181,10 @@ class _Folders:
                     "a folder inside a class folder",
                     "move its images up, or make it a class folder beside the others",
                 )
-            elif not entry.is_file() or not _is_image(entry.name):
+            elif not entry.is_file() or not is_image_name(entry.name):
                 self._wrong(
                     entry.path,
-                    f"not an image file ({', '.join(SUFFIXES)})",
+                    f"not an image file ({', '.join(FORMATS)})",
                     "remove it, or convert it to JPEG or PNG",
                 )
             elif problem := path_problem(entry.name):
@@ -242,7 +241,3 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _LITTER
-
-
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES

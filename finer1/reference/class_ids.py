@@ -7,8 +7,7 @@ flower_runs.tsv: Oxford Flowers, the first image number of each run of images of
 car_checks.tsv: Stanford Cars, a check of each image's class, 100 images a line: the first two
 hex digits of the SHA-256 of "cars_train/00001.jpg 14", so that one wrong class in 256 passes.
 
-All are made from the files whose SHA-256 the readers name; the names of the flowers follow from
-the 6,149 released questions, in which all images of a class have one name.
+SOURCE.md says what they are made from.
 """
 
 import csv
@@ -20,11 +19,18 @@ from typing import Literal
 
 FLOWER_IMAGES = 8189
 
+# Whole names, by which flows/deps.py finds that a stage depends on these files.
+_CLASSES = {
+    "car": "car_classes.tsv",
+    "dog": "dog_classes.tsv",
+    "flower": "flower_classes.tsv",
+}
+
 
 @cache
 def class_names(dataset: Literal["car", "dog", "flower"]) -> tuple[str, ...]:
     """The names of the classes in the order of their ids; the first has id 1."""
-    return tuple(row["name"] for row in _rows(f"{dataset}_classes.tsv"))
+    return tuple(row["name"] for row in _rows(_CLASSES[dataset]))
 
 
 def is_car_of(path: str, class_id: int) -> bool | None:

@@ -5,6 +5,7 @@ Stanford Cars the side matters as well: the numbers of cars_train and cars_test 
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from finer1.records import ImageRecord
 
@@ -38,15 +39,25 @@ def file_key(path: str) -> FileKey:
     return _DATASETS[folder], rest.rpartition("/")[2]
 
 
-def index_files(images: Iterable[ImageRecord]) -> dict[FileKey, ImageRecord]:
-    """The images by dataset and file name; names that several images have are left out."""
+@dataclass(frozen=True)
+class FileIndex:
+    """Images by dataset and file name."""
+
+    images: dict[FileKey, ImageRecord]
+    ambiguous: frozenset[FileKey]
+    """Names that several images have; none of them is in `images`."""
+
+
+def index_files(images: Iterable[ImageRecord]) -> FileIndex:
+    """The index of the images; one may come twice."""
     found: dict[FileKey, ImageRecord] = {}
     ambiguous: set[FileKey] = set()
     for image in images:
         key = image.dataset, image.id.rpartition("/")[2]
         if found.setdefault(key, image).id != image.id:
             ambiguous.add(key)
-    return {key: image for key, image in found.items() if key not in ambiguous}
+    kept = {key: image for key, image in found.items() if key not in ambiguous}
+    return FileIndex(kept, frozenset(ambiguous))
 
 
 def name_first(count: str, names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ rows and the released script does not shuffle, so that "the first option" scores
 as stored is for comparing with that script alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class ReleasedQuestions:
     """A closed and an open one per joined row, in the order of the files."""
     unjoined: list[str] = field(default_factory=list)
     """Released paths whose image is not at hand."""
+    ambiguous: list[str] = field(default_factory=list)
+    """Released paths whose file name several test images have."""
     elsewhere: list[str] = field(default_factory=list)
     """Released paths whose image plays another part here: a local hold-out, no official test."""
     unasked: list[str] = field(default_factory=list)
@@ -46,6 +48,7 @@ class ReleasedQuestions:
         """What did not join, a sentence each; empty when everything did."""
         lists = {
             "released questions are about images that are not at hand": self.unjoined,
+            "released questions are about a file name of several test images": self.ambiguous,
             "released questions are about images of another part than test": self.elsewhere,
             "test images have no released question": self.unasked,
         }
@@ -101,8 +104,10 @@ def _ask_about(
         path = folder / questions_file(dataset, seen)
         joined: list[tuple[int, ReleasedRow, SplitRecord]] = []
         for number, (key, line) in enumerate(_read(path, dataset), 1):
-            if key in here:
-                joined.append((number, line, tests[here[key].id]))
+            if key in here.images:
+                joined.append((number, line, tests[here.images[key].id]))
+            elif key in here.ambiguous:
+                outcome.ambiguous.append(line.image_path)
             else:
                 (outcome.elsewhere if key in other else outcome.unjoined).append(line.image_path)
         _check(path, joined, seen)
@@ -112,14 +117,15 @@ def _ask_about(
     outcome.unasked.extend(image_id for image_id in tests if image_id not in asked)
 
 
-def _other_parts(dataset: str, members: Sequence[SplitRecord]) -> Mapping[FileKey, object]:
-    """The images that are trained on or validated with, by file name.
+def _other_parts(dataset: str, members: Sequence[SplitRecord]) -> frozenset[FileKey]:
+    """The files of the images that are trained on or validated with.
 
     Empty for cars, whose training images have the numbers of other test images.
     """
     if dataset == "car":
-        return {}
-    return index_files(item.image for item in members if item.part != "test")
+        return frozenset()
+    found = index_files(item.image for item in members if item.part != "test")
+    return found.ambiguous | found.images.keys()
 
 
 def _read(path: Path, dataset: str) -> list[tuple[FileKey, ReleasedRow]]:

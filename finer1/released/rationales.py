@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from finer1.files import sha256_file
 from finer1.records import ImageRecord, Rationale, row
 from finer1.reference.release import RATIONALES
-from finer1.released.joining import FileKey, file_key, index_files, name_first
+from finer1.released.joining import FileIndex, FileKey, file_key, index_files, name_first
 from finer1.released.prose import Prose, read_prose
 
 _IMAGE_TAG = "<image>"
@@ -64,7 +64,13 @@ class ReleasedImages:
 
     image_ids: frozenset[str]
     unjoined: tuple[str, ...]
-    """Released paths, of the datasets at hand, without a training image at hand."""
+    """Released paths, of the datasets at hand, without a training image among those given."""
+    ambiguous: tuple[str, ...]
+    """Released paths whose file name several of these have."""
+
+    def sentences(self) -> list[str]:
+        """What did not join, a sentence each."""
+        return _unjoined_sentences("at hand", self.unjoined, self.ambiguous)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,8 @@ class ReleasedRationales:
     rationales: list[Rationale] = field(default_factory=list)
     """In the released order."""
     unjoined: list[str] = field(default_factory=list)
-    """As in ReleasedImages."""
+    ambiguous: list[str] = field(default_factory=list)
+    """Both as in ReleasedImages."""
     mislabelled: dict[str, str] = field(default_factory=dict)
     """Image id -> the released answer, where that is not the image's label; left out."""
     missing: Counter[str] = field(default_factory=Counter)
@@ -87,10 +94,7 @@ class ReleasedRationales:
             "label; it is left out"
             for image_id, answer in self.mislabelled.items()
         ]
-        if self.unjoined:
-            found.append(
-                name_first("released rationales have no training image at hand", self.unjoined)
-            )
+        found += _unjoined_sentences("with a part in this split", self.unjoined, self.ambiguous)
         found += [
             f"in {count} of {len(self.rationales)} released rationales no {section} was found"
             for section, count in sorted(self.missing.items())
@@ -143,9 +147,11 @@ def released_images(folder: Path, records: Sequence[ImageRecord]) -> ReleasedIma
     """
     here = _training_files(records)
     items = _at_hand(folder, records)
+    left = [item for item in items if item.key not in here.images]
     return ReleasedImages(
-        image_ids=frozenset(here[item.key].id for item in items if item.key in here),
-        unjoined=tuple(item.path for item in items if item.key not in here),
+        image_ids=frozenset(here.images[i.key].id for i in items if i.key in here.images),
+        unjoined=tuple(item.path for item in left if item.key not in here.ambiguous),
+        ambiguous=tuple(item.path for item in left if item.key in here.ambiguous),
     )
 
 
@@ -160,8 +166,10 @@ def released_rationales(folder: Path, records: Sequence[ImageRecord]) -> Release
     items = _at_hand(folder, records)
     engine = f"released:{RATIONALES}@{sha256_file(folder / RATIONALES)[:12]}"
     for item in items:
-        image = here.get(item.key)
-        if image is None:
+        image = here.images.get(item.key)
+        if item.key in here.ambiguous:
+            outcome.ambiguous.append(item.path)
+        elif image is None:
             outcome.unjoined.append(item.path)
         elif item.answer != image.label:
             outcome.mislabelled[image.id] = item.answer
@@ -177,8 +185,16 @@ def _at_hand(folder: Path, records: Iterable[ImageRecord]) -> list[ReleasedRatio
     return [item for item in items if item.key[0] in datasets]
 
 
-def _training_files(records: Iterable[ImageRecord]) -> dict[FileKey, ImageRecord]:
+def _training_files(records: Iterable[ImageRecord]) -> FileIndex:
     return index_files(image for image in records if image.official != "test")
+
+
+def _unjoined_sentences(where: str, unjoined: Sequence[str], ambiguous: Sequence[str]) -> list[str]:
+    lists = {
+        f"released rationales are about no training image {where}": unjoined,
+        f"released rationales are about a file name of several images {where}": ambiguous,
+    }
+    return [name_first(what, names) for what, names in lists.items() if names]
 
 
 def _read_item(item: _Item) -> ReleasedRationale:

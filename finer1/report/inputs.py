@@ -36,7 +36,7 @@ class Inputs:
     metrics: Mapping[str, float]
     """Of the stage `score`."""
     recorded: Mapping[str, float]
-    """Of the stages `split`, `review`, `sft` and `tapo`."""
+    """Of the stages `split`, `triplets`, `review`, `sft` and `tapo`."""
     splits: Sequence[SplitRecord]
     questions: Sequence[Question]
     verdicts: Mapping[str, Sequence[Verdict]]
@@ -70,7 +70,7 @@ def read_inputs(params: Params) -> Inputs:
     return Inputs(
         params=params,
         metrics=_read_metrics(paths.metrics, ("score",)),
-        recorded=_read_metrics(paths.metrics, ("split", "review", *TRAINING_STAGES)),
+        recorded=_read_metrics(paths.metrics, ("split", "triplets", "review", *TRAINING_STAGES)),
         splits=read_jsonl(paths.splits, SplitRecord),
         questions=read_jsonl(paths.questions, Question),
         verdicts={model: [row for row in verdicts if row.model == model] for model in MODELS},

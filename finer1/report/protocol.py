@@ -83,15 +83,19 @@ def _unseen(inputs: Inputs) -> str:
     if inputs.params.sft.target == "answer":
         return f"{text}."
     naming = unseen_named(inputs.rationales, inputs.splits)
-    unknown = (
-        f" The options of {naming.without_options} released rationales could not be told."
-        if naming.without_options
+    where = "among the options of"
+    if naming.searched:
+        where = "in the text of" if naming.searched == len(inputs.rationales) else "in"
+    searched = (
+        f" {naming.searched} released rationales are prose, searched as a whole for whole names: "
+        "plurals and abbreviations do not count."
+        if naming.searched
         else ""
     )
     return (
-        f"{text}; but {len(naming.labels)} of the {len(unseen)} are named among the options of "
+        f"{text}; but {len(naming.labels)} of the {len(unseen)} are named {where} "
         f"{naming.rationales} of the {len(inputs.rationales)} rationales, whose comparison may "
-        f"describe them.{unknown}"
+        f"describe them.{searched}"
     )
 
 
@@ -102,10 +106,12 @@ def _separation(inputs: Inputs) -> str:
         for name, value in inputs.recorded.items()
         if name.startswith("split/")
     }
+    least = "At least " if count["near_duplicates_truncated"] else ""
     sentences = [
-        f"Checked in every run before it trains: {count['trained_and_evaluated'] or 'none'} of the "
-        f"{count['training_images']} images trained on is among the {count['evaluation_images']} "
-        "of validation and test",
+        f"Checked in this run before it trained, over {count['checked_images']} images of "
+        f"{count['checked_classes']} sub-categories: none of the {count['training_images']} images "
+        f"trained on is among the {count['evaluation_images']} of validation and test or shows an "
+        "unseen sub-category; a run where one does stops there",
         f"{count['duplicates'] or 'No'} pairs of files have equal bytes but other parts or labels"
         + (
             f"; in {count['duplicates_trained_and_evaluated']} of them one is trained on and the "
@@ -113,9 +119,9 @@ def _separation(inputs: Inputs) -> str:
             if count["duplicates"]
             else ""
         ),
-        f"{count['near_duplicates_test']} pairs of a training and a test image look alike, and "
-        f"{count['near_duplicates_validation']} of a training and a validation image (perceptual "
-        f"hashes at most {count['near_duplicate_distance']} of 64 bits apart)",
+        f"{least}{count['near_duplicates_test']} pairs of a training and a test image look alike, "
+        f"and {least.lower()}{count['near_duplicates_validation']} of a training and a validation "
+        f"image (perceptual hashes at most {count['near_duplicate_distance']} of 64 bits apart)",
         f"SFT and TAPO share {count['overlap_images']} images, of {count['overlap_classes']} "
         "sub-categories with too few for both (split.overlap)"
         if count["overlap_images"]
@@ -174,7 +180,8 @@ def _tapo(inputs: Inputs) -> str:
     settings = inputs.params.tapo
     if not settings.steps:
         return "No step: the model is that of stage 1."
-    return f"{_tapo_data(inputs.params)} {_augmented_positives(inputs)}{_tapo_objective(settings)}"
+    told = f"{_tapo_data(inputs.params)} {_augmented_positives(inputs)}{_lacking_siblings(inputs)}"
+    return f"{told}{_tapo_objective(settings)}"
 
 
 def _augmented_positives(inputs: Inputs) -> str:
@@ -185,6 +192,17 @@ def _augmented_positives(inputs: Inputs) -> str:
         f"In {augmented} of {int(inputs.recorded['triplets/anchors'])} triplets the positive is a "
         "random augmentation of the anchor (flip, shift, brightness): its sub-category has no "
         "other TAPO image. "
+    )
+
+
+def _lacking_siblings(inputs: Inputs) -> str:
+    lacking = int(inputs.recorded.get("triplets/classes_with_too_few_siblings", 0))
+    if not lacking or inputs.params.tapo.negative_image == "blackened":
+        return ""
+    return (
+        f"{lacking} of {int(inputs.recorded['triplets/classes'])} sub-categories have fewer than "
+        f"{inputs.params.triplets.rank} seen ones in their group: the negative is chosen from all "
+        "of their category. "
     )
 
 
@@ -224,7 +242,7 @@ def describe_mined_negative(params: Params) -> str:
         return "another seen sub-category, drawn at random"
     place = "nearest" if settings.rank == 1 else f"{settings.rank}. nearest"
     if settings.negative == "siblings":
-        return f"the {place} seen sub-category of the same group, or of all where there is none"
+        return f"the {place} seen sub-category of the same group, or of all where there are too few"
     return f"the {place} other seen sub-category"
 
 

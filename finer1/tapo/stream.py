@@ -91,9 +91,9 @@ class PromptStream:
         anchor, positive = self.read_image(triplet.anchor), self.read_image(positive_id)
         if self.settings.augment:
             anchor = self._augment(anchor, generator)
-        if self.settings.augment or positive_id == triplet.anchor:
+        if self.settings.augment or triplet.is_augmented:
             positive = self._augment(positive, generator)
-        if positive_id == triplet.anchor and positive.tobytes() == anchor.tobytes():
+        if triplet.is_augmented and positive.tobytes() == anchor.tobytes():
             positive = ImageOps.mirror(positive)  # the draws happened to change nothing
         if self.settings.negative_image == "blackened":
             negative = blacken(anchor, self.settings.blackened_fraction, self.patch, generator)

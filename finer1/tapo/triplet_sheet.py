@@ -61,7 +61,7 @@ def _cells(
 
 
 def _positive(triplet: Triplet, embeddings: Mapping[str, torch.Tensor]) -> str:
-    if triplet.positives == (triplet.anchor,):
+    if triplet.is_augmented:
         return "positive: anchor, augmented"
     distance = _distance(embeddings, triplet.anchor, triplet.positives[0])
     return f"positive, distance {distance:.3f}"

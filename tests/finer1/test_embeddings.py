@@ -126,7 +126,7 @@ def test_leftovers_of_a_killed_writer_go(store, tmp_path):
     assert not left.exists()
 
 
-def test_a_second_process_waits_and_computes_nothing(store, tmp_path):
+def test_a_second_process_waits_says_so_and_computes_nothing(store, tmp_path, caplog):
     # Both ask at once; the one that comes second finds all that the first has made.
     started, counting = threading.Event(), Counting()
 
@@ -142,6 +142,16 @@ def test_a_second_process_waits_and_computes_nothing(store, tmp_path):
     EmbeddingStore(tmp_path).embed(counting.encoder, records(3), read, "test")
     first.join()
     assert counting.asked == []
+    assert caplog.text.count("waiting for another process that computes embeddings") == 1
+
+
+def test_only_the_asked_embeddings_are_kept_in_memory(store, tmp_path):
+    store.embed(Counting().encoder, records(40), read, "test")
+    (folder,) = tmp_path.iterdir()
+    wanted = {records(1, 7)[0].sha256}
+    found = embeddings._read_chunks(folder, wanted)
+    assert found.keys() == wanted
+    assert [row.untyped_storage().nbytes() for row in found.values()] == [8]  # two float32
 
 
 def test_embeddings_that_are_not_finite_are_refused_and_not_kept(store, tmp_path):

@@ -23,6 +23,25 @@ def test_an_unknown_key_names_the_nearest_known_one(values):
         check_params(values, "params.yaml")
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"order": "stored"}, "^x: questions: order is stored, which released questions alone"),
+        ({"source": "released", "part": "validation"}, "^x: questions: source is .* part is val"),
+        ({"source": "released", "num_options": 3}, r"part is test and num_options 3; set part"),
+    ],
+)  # fmt: skip
+def test_questions_that_contradict_themselves_are_refused(values, changes, words):
+    values["questions"] |= changes
+    with pytest.raises(ValueError, match=words):
+        check_params(values, "x")
+
+
+def test_released_questions_in_the_stored_order_are_valid(values):
+    values["questions"] |= {"source": "released", "order": "stored"}
+    assert check_params(values, "params.yaml").questions.num_options == 4
+
+
 def test_a_missing_key_is_named(values):
     del values["sft"]["lr"]
     with pytest.raises(ValueError, match="sft.lr is missing"):
@@ -85,3 +104,28 @@ def test_every_parameter_has_a_description():
                 yield f"{prefix}{name}"
 
     assert list(undescribed(Params, "")) == []
+
+
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+
+
+@pytest.mark.parametrize("source", [f"hub:a/b-c.d@{COMMIT}", "hub:/data/copy", "hub:./copy"])
+def test_a_copy_is_a_commit_or_a_folder(values, source):
+    values["download"]["bird"]["source"] = source
+    assert check_params(values, "test").download.bird.source == source
+
+
+@pytest.mark.parametrize(
+    "source", ["hub:a/b", "hub:a/b@main", f"hub:a/b@{COMMIT[:7]}", f"hub:a@{COMMIT}", "hub:copy"]
+)
+def test_a_copy_without_its_commit_is_refused(values, source):
+    values["download"]["bird"]["source"] = source
+    with pytest.raises(ValueError, match=r"download.bird.source: write .*40 hex digits"):
+        check_params(values, "test")
+
+
+@pytest.mark.parametrize("names", [["bird", "bird"], ["../bird"], ["Bird"], ["a" * 65], [""], []])
+def test_names_of_datasets_are_plain_and_come_once(values, names):
+    values["download"]["datasets"] = names
+    with pytest.raises(ValueError, match=r"download.datasets"):
+        check_params(values, "test")

@@ -54,10 +54,10 @@ def triplet(anchor="d/elm wren/1", **changes):
 
 def test_a_split_that_is_apart_is_counted(rows):
     assert check_split(rows, overlap=False) == {
+        "split/checked_images": 12,
+        "split/checked_classes": 3,
         "split/training_images": 6,
         "split/evaluation_images": 6,
-        "split/trained_and_evaluated": 0,
-        "split/unseen_trained": 0,
         "split/overlap_images": 0,
         "split/overlap_classes": 0,
         "split/unseen_seen_elsewhere": 0,
@@ -95,7 +95,15 @@ def test_many_wrong_rows_are_cut_short(rows):
     wrong = [row(f"reed tern/{i}", "sft", seen=False) for i in range(10, 40)]
     with pytest.raises(ValueError, match=r"\.\.\. and 10 more") as error:
         check_split([*rows, *wrong], overlap=False)
-    assert len(str(error.value).splitlines()) == 21
+    assert len(str(error.value).splitlines()) == 22
+
+
+def test_what_is_not_apart_is_counted_in_the_message(rows):
+    # Six images train, one of them is tested, too; reed tern is the one unseen class.
+    wrong = [row("elm wren/0", "test"), row("reed tern/9", "sft", seen=False)]
+    with pytest.raises(ValueError, match="the split is not apart: 1 of 7 images trained on are "
+                       "evaluated, 1 of 1 unseen sub-categories are trained on"):  # fmt: skip
+        check_split([*rows, *wrong], overlap=False)
 
 
 def test_names_seen_in_another_dataset_are_found(rows):
@@ -122,6 +130,38 @@ def test_equal_bytes_in_one_part_and_class_are_no_duplicate(rows):
     assert find_duplicates([*rows, row("elm wren/9", "sft", sha256="elm wren/0")]) == []
 
 
+def test_an_evaluated_copy_is_beside_the_one_that_trains(rows):
+    # The file of elm wren/0 (sft) is an oak wren's of part tapo, and a test image twice: of its
+    # own class and, thrice, of the reed tern's.
+    copies = [
+        row("reed tern/7", "test", seen=False, sha256="elm wren/0"),
+        row("oak wren/8", "tapo", sha256="elm wren/0"),
+        *(row(f"reed tern/{i}", "test", seen=False, sha256="elm wren/0") for i in (8, 9)),
+        row("elm wren/9", "test", sha256="elm wren/0"),
+    ]
+    found = find_duplicates([*copies, *rows])
+    assert [(pair.row.image.id, pair.is_leak) for pair in found] == [
+        ("d/elm wren/0", False),
+        ("d/reed tern/7", True),
+        ("d/elm wren/9", True),
+    ]
+    assert {pair.other.image.id for pair in found} == {"d/oak wren/8"}
+
+
+def test_a_copy_of_a_shared_image_is_a_duplicate(rows):
+    shared = [row("elm wren/0", "tapo"), row("elm wren/9", "tapo", sha256="elm wren/0")]
+    (found,) = find_duplicates([*rows, *shared])
+    assert {found.row.image.id, found.other.image.id} == {"d/elm wren/0", "d/elm wren/9"}
+
+
+def test_many_copies_are_found_in_linear_time(rows):
+    # As many pairs as 10,000 squared would take minutes.
+    copies = [row(f"elm wren/{i}", "sft", sha256="x") for i in range(10, 10_010)]
+    copies += [row(f"reed tern/{i}", "test", seen=False, sha256="x") for i in range(10, 10_010)]
+    (found,) = find_duplicates(copies)
+    assert found.is_leak
+
+
 def test_an_image_with_two_parts_is_no_duplicate_of_itself(rows):
     assert find_duplicates([*rows, row("elm wren/0", "tapo")]) == []
 
@@ -132,8 +172,6 @@ def test_rationales_about_sft_images_are_counted(rows):
         "sft/rationales": 2,
         "sft/images": 2,
         "sft/images_without_part": 0,
-        "sft/unseen_images": 0,
-        "sft/unseen_answers": 0,
     }
 
 
@@ -183,13 +221,31 @@ def test_unseen_names_among_options_are_counted(rows):
             rationale(),
             rationale(options=("elm wren", "Reed_Tern")),
             rationale(options=("reed tern", "elm wren")),
-            rationale(options=()),
         ],
         rows,
     )
     assert naming.rationales == 2
     assert naming.labels == {("bird", "reed tern")}
-    assert naming.without_options == 1
+    assert naming.searched == 0
+
+
+def prose(text):
+    return replace(rationale(options=()), completion=f"<think>{text}</think><answer>x</answer>")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Unlike the Reed-Tern, it is brown.", 1),
+        ("It is no reed tern.", 1),
+        ("Great Reed Tern", 0),  # a seen class of its own
+        ("Great Reed Tern or reed tern", 1),
+        ("It is among reed terns, or a Greed Tern.", 0),
+    ],
+)
+def test_released_prose_is_searched_for_whole_names(rows, text, count):
+    naming = unseen_named([prose(text)], [*rows, row("Great Reed Tern/0", "sft")])
+    assert (naming.rationales, naming.searched) == (count, 1)
 
 
 def test_no_rationale_names_nothing(rows):
@@ -199,8 +255,8 @@ def test_no_rationale_names_nothing(rows):
 def test_triplets_of_tapo_images_are_counted(rows):
     lone = triplet("d/elm wren/2", positives=("d/elm wren/2",))
     assert check_triplets([triplet(), lone], rows, "file") == {
+        "triplets/anchors": 2,
         "triplets/images": 4,
-        "triplets/unseen_images": 0,
         "triplets/positives_augmented": 1,
     }
 
@@ -211,13 +267,23 @@ def test_triplets_of_tapo_images_are_counted(rows):
         ({"anchor": "d/elm wren/0"}, "file: anchor of d/elm wren/0: d/elm wren/0 is no seen"),
         ({"positives": ("d/elm wren/4",)}, "positive of .*: d/elm wren/4 is no seen training"),
         ({"negatives": ("d/reed tern/7",)}, "negative of .*: d/reed tern/7 is no seen training"),
-        ({"positives": ("d/oak wren/1",)}, "d/oak wren/1 shows oak wren and not elm wren"),
-        ({"negatives": ("d/elm wren/2",)}, "d/elm wren/2 shows elm wren and not oak wren"),
+        ({"positives": ("d/oak wren/1",)}, r"d/oak wren/1 shows oak wren \(bird, d\) and not elm"),
+        ({"negatives": ("d/elm wren/2",)}, r"elm wren \(bird, d\) and not oak wren \(bird, d\)"),
+        ({"negatives": ("e/oak wren/1",)}, r"oak wren \(bird, e\) and not oak wren \(bird, d\)"),
+        ({"negatives": ("e/oak wren/2",)}, r"oak wren \(fish, d\) and not oak wren \(bird, d\)"),
+        ({"positives": ("e/elm wren/1",)}, r"elm wren \(bird, e\) and not elm wren \(bird, d\)"),
+        ({"category": "fish"}, r"anchor of .* elm wren \(bird, d\) and not elm wren \(fish, d"),
         ({"negatives": ("d/elm wren/2",), "negative_label": "elm wren"},
-         "d/elm wren/2 is of the same sub-category"),
+         "negative of d/elm wren/1: elm wren is the same sub-category"),
     ],
 )  # fmt: skip
 def test_other_images_in_a_triplet_are_refused(rows, changes, words):
-    rows = [*rows, row("reed tern/7", "tapo", seen=False)]
+    rows = [
+        *rows,
+        row("reed tern/7", "tapo", seen=False),
+        row("oak wren/7", "tapo", id="e/oak wren/1", dataset="e"),
+        row("oak wren/7", "tapo", id="e/oak wren/2", category="fish"),
+        row("elm wren/7", "tapo", id="e/elm wren/1", dataset="e"),
+    ]
     with pytest.raises(ValueError, match=words):
         check_triplets([triplet(**changes)], rows, "file")

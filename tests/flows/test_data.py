@@ -123,6 +123,48 @@ def test_another_base_keeps_the_users_settings(finer1, project, beetles):
     assert load_params(project / "params.yaml").sft.lr == 1e-5
 
 
+def test_a_real_teacher_is_not_replaced_by_the_template(finer1, project, beetles):
+    teacher = {"concepts.engine": "openai:qwen", "cot.engine": "openai:qwen"}
+    set_values(project / "params.yaml", teacher)
+    _, text = finer1("data", "add", beetles, "--category", "beetle")
+    values = settings(project)
+    assert (values["concepts"]["engine"], values["cot"]["engine"]) == ("openai:qwen",) * 2
+    # The other values of the embedded model are set.
+    assert values["sft"]["epochs"] == 60
+    assert "template" not in text
+
+
+def test_it_is_said_how_the_values_of_the_embedded_model_are_left(finer1, project, beetles):
+    _, text = finer1("data", "add", beetles, "--category", "beetle")
+    assert "for the embedded model (models/base/world)" in text
+    assert "git checkout params.yaml" in text
+
+
+def test_shots_that_do_not_fit_apart_share_images(finer1, project, beetles):
+    # Six training images in each class.
+    words = ("--sft-shots", 4, "--tapo-shots", 4)
+    code, text = finer1("data", "add", beetles, "--category", "beetle", *words)
+    assert code == 0, text
+    split = settings(project)["split"]
+    assert (split["sft_shots"], split["tapo_shots"], split["overlap"]) == (4, 4, True)
+
+
+@pytest.mark.parametrize("name", ["no", "on", "yes", "off", "null", "1e3"])
+def test_a_name_that_yaml_1_1_takes_for_another_kind_stays_a_name(finer1, project, beetles, name):
+    code, text = finer1("data", "add", beetles, "--category", "beetle", "--name", name)
+    assert code == 0, text
+    assert settings(project)["download"]["datasets"] == [name]
+    assert load_params(project / "params.yaml").download.datasets == (name,)
+
+
+def test_a_folder_of_datasets_may_lie_elsewhere(finer1, project, beetles, tmp_path_factory):
+    own = tmp_path_factory.mktemp("elsewhere")
+    set_values(project / "params.yaml", {"paths.own": str(own)})
+    code, text = finer1("data", "add", beetles, "--category", "beetle")
+    assert code == 0, text
+    assert f"{own}/beetles: 4 classes" in text
+
+
 def test_an_added_dataset_is_read_by_the_download_stage(finer1, project, beetles):
     from finer1.datasets.catalogue import list_dataset, places
     from finer1.params import load_params
@@ -178,7 +220,8 @@ def metadata(root, text, name="metadata.csv"):
             (),
             r"metadata\.csv:2(.|\n)*metadata\.csv:3",
         ),
-        (lambda r: None, ("--sft-shots", 4, "--tapo-shots", 4), r"(?i)8"),
+        (lambda r: draw(r / "ruby/new\nline.png", 50), (), r"new\\nline\.png.*U\+000A"),
+        (lambda r: None, ("--category", "b" * 101), r"--category.*101 characters"),
         (lambda r: None, ("--name", "world"), r"--name world is taken"),
         (lambda r: None, ("--name", "a/b"), r"--name a/b: write lower-case"),
         (lambda r: None, ("--category", "a,b"), r"--category"),
@@ -249,6 +292,31 @@ def test_no_near_duplicates_no_sheet(finer1, beetles, tmp_path):
     assert not (tmp_path / "sheet.png").exists()
 
 
+def test_a_folder_of_any_name_can_be_checked(finer1, beetles):
+    code, text = finer1("data", "check", beetles.rename(beetles.with_name("\u9e64")))
+    assert code == 0, text
+
+
+@pytest.mark.parametrize("option", ["--json", "--sheet"])
+def test_what_is_no_regular_file_is_not_written_over(finer1, beetles, tmp_path, option):
+    import os
+
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path, "/dev/null", pipe / "below.png"):
+        code, text = finer1("data", "check", beetles, option, path)
+        assert code == 2
+        assert f"{option} {path}" in text
+    assert pipe.is_fifo()
+
+
+def test_a_sheet_of_no_known_form_is_refused_before_the_images_are_looked_at(finer1, beetles):
+    code, text = finer1("data", "check", beetles, "--sheet", "pairs.txt")
+    assert code == 2
+    assert "--sheet pairs.txt: a picture's name ends with .png" in text
+    assert "4 classes" not in text
+
+
 def test_the_drawn_world_has_no_files_to_check(finer1):
     code, text = finer1("data", "check")
     assert code == 0
@@ -270,6 +338,73 @@ def test_a_dataset_that_is_not_there_is_named(finer1, project, beetles):
     code, text = finer1("data", "check")
     assert code == 2
     assert "there is no dataset beetles" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({}, 2),
+        ({"download.duplicates": "count"}, 2),
+        ({"download.bad_images": "skip"}, 2),
+        ({"download.bad_images": "skip", "download.duplicates": "count"}, 0),
+    ],
+)
+def test_a_check_refuses_what_the_run_refuses(finer1, project, beetles, settings, code):
+    finer1("data", "add", beetles, "--category", "beetle")
+    images = project / "data/own/beetles/images"
+    rows = [json.loads(x) for x in (images.parent / "index.jsonl").read_text().splitlines()]
+    train = [row for row in rows if row["side"] == "train"]
+    test = next(row for row in rows if row["side"] == "test")
+    (images / train[0]["path"]).write_bytes(b"no image")
+    (images / test["path"]).write_bytes((images / train[-1]["path"]).read_bytes())
+    test["sha256"] = train[-1]["sha256"]
+    (images.parent / "index.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    set_values(project / "params.yaml", settings)
+    found, text = finer1("data", "check")
+    assert found == code, text
+    # Five of six training images are left, which is what 1 + 4 shots need.
+    assert "too few" not in text
+
+
+def test_shots_are_those_of_the_split(finer1, project, beetles):
+    finer1("data", "add", beetles, "--category", "beetle")
+    set_values(project / "params.yaml", {"split.tapo_shots": 6})
+    code, text = finer1("data", "check")
+    assert code == 2
+    # 6 training images each, 1 + 6 needed; floor(0.6 x 4) = 2 classes are seen.
+    assert text.count("6 readable training images, and the shots need 7") == 2
+    set_values(project / "params.yaml", {"split.overlap": True})
+    assert finer1("data", "check")[0] == 0
+
+
+def test_an_image_that_was_edited_is_told(finer1, project, beetles):
+    finer1("data", "add", beetles, "--category", "beetle")
+    draw(project / "data/own/beetles/images/ruby/0.png", 99)
+    code, text = finer1("data", "check")
+    assert code == 2
+    assert "ruby/0.png is not the file that was added" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        ("official", "get it by `finer1 data get pet`"),
+        (f"hub:a/b@{'0' * 40}", "`finer1 run` copies"),
+    ],
+)
+def test_a_check_downloads_nothing(finer1, project, source, remedy, monkeypatch):
+    import socket
+
+    def refuse(*_):
+        raise AssertionError("a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    changes = {"download.datasets": ["pet"], "download.pet.source": source}
+    set_values(project / "params.yaml", changes)
+    code, text = finer1("data", "check")
+    assert code == 2
+    assert remedy in text
+    assert not (project / "data/raw/pet").exists()
 
 
 @pytest.mark.parametrize("verb", ["add", "check", "get", "released"])

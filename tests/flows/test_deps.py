@@ -24,3 +24,13 @@ def test_download_depends_on_what_any_reader_imports(repository):
     readers = ("aircraft", "bird", "car", "dog", "flower", "pet", "world")
     assert {f"finer1/datasets/{name}.py" for name in readers} <= set(deps)
     assert "finer1/world/drawing.py" in deps
+    assert {f"finer1/reference/{name}_classes.tsv" for name in ("car", "dog", "flower")} <= set(
+        deps
+    )
+
+
+def test_every_list_of_reference_data_is_read_by_a_stage(repository):
+    folder = repository / "finer1/reference"
+    lists = {path.relative_to(repository).as_posix() for path in folder.glob("*.tsv")}
+    stages = ("download", "split", "questions", "cot")
+    assert lists <= set().union(*(code_deps(stage, repository) for stage in stages))

@@ -2,6 +2,8 @@ import subprocess
 
 import pytest
 
+from finer1.params import load_params
+from flows import experiments
 from flows.experiments import parse_seeds, run_experiments
 
 VERDICTS = """
@@ -62,6 +64,31 @@ def test_seeds_are_numbers_with_commas():
 def test_other_seeds_are_refused():
     with pytest.raises(ValueError, match="numbers with commas"):
         parse_seeds("0..2")
+
+
+def test_trials_of_the_same_folders_hash_them_once(project, monkeypatch):
+    params = load_params(project / "params.yaml")
+    asked = []
+
+    def hash_folders(data_root, params, home):
+        asked.append(params.download.datasets)
+        return {"download.content": "-".join(params.download.datasets)}
+
+    monkeypatch.setattr(experiments, "data_differences", hash_folders)
+    data = experiments.data_of_trials(None, project)
+    trials = [
+        params.model_copy(
+            update={
+                "seed": seed,
+                "download": params.download.model_copy(update={"datasets": (name,)}),
+            }
+        )
+        for seed in range(3)
+        for name in ("bird", "car")
+    ]
+    found = [data(trial)["download.content"] for trial in trials]
+    assert found == ["bird", "car"] * 3
+    assert asked == [("bird",), ("car",)]
 
 
 def test_a_folder_without_a_commit_is_refused(project):

@@ -104,3 +104,16 @@ def test_a_broken_file_is_named(tmp_path, text, message):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(ValueError, match=rf"params\.yaml.*{message}"):
         set_values(tmp_path / "params.yaml", {"sft.epochs": 7})
+
+
+@pytest.mark.parametrize(
+    "word", ["no", "yes", "on", "off", "Null", "~", "012", "1:30", "1_0", "a b"]
+)
+def test_a_text_stays_one_for_yaml_1_1(project, word):
+    path = project / "params.yaml"
+    set_values(path, {"report.title": word, "download.datasets": ["bird"]})
+    assert yaml.safe_load(path.read_text())["report"]["title"] == word
+    assert load_params(path).report.title == word
+    # What was quoted or plain before stays so.
+    set_values(path, {"sft.epochs": 7})
+    assert load_params(path).report.title == word

@@ -102,7 +102,10 @@ def test_what_does_not_join_is_counted_and_logged(stage, caplog):
     assert metrics["cot/released_without_options"] == 2
     # "<think>Black. The prediction is: American Crow": 6 words
     assert metrics["cot/words_mean"] == 6
-    assert "1 released rationales have no training image at hand: bird_200/" in caplog.text
+    assert (
+        "1 released rationales are about no training image with a part in this split: bird_200/"
+        in caplog.text
+    )
     assert "1 of 2 seen sub-categories have no rationale: Rook; set split.sft_images" in caplog.text
 
 

@@ -1,8 +1,10 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
+from finer1.datasets import catalogue
 from finer1.images import ImageArchive
 from finer1.records import ImageRecord, read_jsonl
 from tasks.download import download
@@ -86,3 +88,62 @@ def test_broken_images_are_left_out_where_that_is_wanted(make_context, broken):
     audit = json.loads(context.params.paths.audit.read_text())
     assert audit["beetles"]["unreadable"] == 2
     assert audit["beetles"]["findings"][0]["where"].startswith("beetles/index.jsonl")
+
+
+def test_an_image_that_changes_after_it_was_looked_at_is_not_stored(
+    make_context, own_images, monkeypatch
+):
+    monkeypatch.setattr("tasks.download.stored_bytes", lambda image: b"other")
+    context = make_context("download", own_images[1])
+    with pytest.raises(ValueError, match=r"index\.jsonl:1: .* changed while it was read"):
+        download(context)
+    assert not list(context.params.paths.images.glob("*.zip"))
+
+
+def test_an_image_that_was_edited_after_it_was_added_is_refused(
+    make_context, own_images, content_of
+):
+    folder, changes = own_images
+    path = folder / "images/black dor/3.png"
+    path.write_bytes(path.read_bytes() + b"more")
+    context = make_context("download", changes | {"download.content": content_of(folder)})
+    with pytest.raises(ValueError, match=r"3\.png is not the file that was added"):
+        download(context)
+
+
+def test_where_every_image_is_broken_each_is_told_before_the_dataset(
+    make_context, own_images, content_of
+):
+    folder, changes = own_images
+    index = folder / "index.jsonl"
+    text = index.read_text()
+    for number, path in enumerate(sorted((folder / "images").rglob("*.png"))):
+        old = hashlib.sha256(path.read_bytes()).hexdigest()
+        path.write_bytes(b"<html>%d" % number)
+        text = text.replace(old, hashlib.sha256(path.read_bytes()).hexdigest())
+    index.write_text(text)
+    for bad_images, level in (("refuse", "error"), ("skip", "warning")):
+        changed = changes | {
+            "download.content": content_of(folder),
+            "download.bad_images": bad_images,
+        }
+        with pytest.raises(ValueError) as caught:
+            download(make_context("download", changed))
+        first, *_, last = str(caught.value).splitlines()
+        assert first.startswith(f"{level}: ")
+        assert "0.png is not a readable image" in first
+        assert last == "download.datasets: beetles holds no image that can be read"
+
+
+def test_the_audit_tells_no_place_of_this_machine(make_context, own_images, monkeypatch):
+    folder, changes = own_images
+
+    def list_dataset(*arguments):
+        note = f"{folder}/annotations.mat: not the official file"
+        return replace(catalogue.list_dataset(*arguments), notes=(note,))
+
+    monkeypatch.setattr("tasks.download.list_dataset", list_dataset)
+    context = make_context("download", changes)
+    download(context)
+    audit = json.loads(context.params.paths.audit.read_text())
+    assert audit["beetles"]["notes"] == ["beetles/annotations.mat: not the official file"]

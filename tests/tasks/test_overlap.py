@@ -95,7 +95,7 @@ def test_one_image_serves_both_stages(run):
     assert metrics[cot]["cot/asked"] == metrics[sft]["sft/images"] == 2
     mined = read_jsonl(paths.triplets, Triplet)
     assert [row.positives for row in mined] == [(row.anchor,) for row in mined]
-    assert metrics[tapo]["triplets/positives_augmented"] == 2
+    assert metrics[triplets]["triplets/positives_augmented"] == 2
     assert "in 2 of 2 triplets the positive is an augmentation of the anchor" in logged
     # Two test images of each of four sub-categories.
     assert metrics[questions]["questions/count"] == 2 * 2 * CLASSES

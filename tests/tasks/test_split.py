@@ -63,7 +63,9 @@ def test_what_is_apart_is_recorded(run):
     # Three of five classes are seen: five of six images train, one is left for validation.
     assert metrics["split/training_images"] == 15
     assert metrics["split/evaluation_images"] == 3 + 12 + 10
-    zeros = ("trained_and_evaluated", "unseen_trained", "overlap_images", "duplicates", "unused")
+    assert metrics["split/checked_images"] == 40
+    assert metrics["split/checked_classes"] == 5
+    zeros = ("overlap_images", "duplicates", "near_duplicates_truncated", "unused")
     assert all(metrics[f"split/{name}"] == 0 for name in zeros)
 
 
@@ -90,28 +92,39 @@ def with_copy(run, dataset, **changes):
     ]
 
 
-def test_equal_files_are_refused_in_a_dataset_of_ones_own(run):
-    with pytest.raises(ValueError, match=r"\(test, .* is the same file as .*; remove one of them$"):
-        run(with_copy(run, "own"))
+@pytest.mark.parametrize("changes", [{}, {"download__bird__subset": True}])
+@pytest.mark.parametrize("dataset", ["own", "bird"])
+def test_equal_files_are_refused_with_the_setting(run, dataset, changes):
+    words = r"\(test, .* is the same file as .*; remove one of them, or set download\.duplicates to"
+    with pytest.raises(ValueError, match=words):
+        run(with_copy(run, dataset), **changes)
 
 
-def test_equal_files_of_a_published_dataset_name_the_setting(run):
-    with pytest.raises(ValueError, match=r"or set download\.bird\.subset to true"):
-        run(with_copy(run, "bird"))
-
-
-def test_equal_files_of_a_subset_are_counted(run):
-    metrics, _ = run(with_copy(run, "bird"), download__bird__subset=True)
+@pytest.mark.parametrize("dataset", ["own", "bird"])
+def test_equal_files_may_be_counted(run, dataset, caplog):
+    metrics, _ = run(with_copy(run, dataset), download__duplicates="count")
+    assert caplog.text.count("is the same file as") == 1
     assert metrics["split/duplicates"] == 1
     assert metrics["split/duplicates_trained_and_evaluated"] == 1
     assert metrics["split/near_duplicates_test"] == 0  # equal ones are no near ones
 
 
-def test_equal_files_of_a_subset_and_another_dataset_are_refused(run):
+def test_equal_files_of_two_datasets_may_be_counted(run):
     records = [*images("bird"), *images("own")]
     records[-1] = replace(records[-1], sha256=records[0].sha256)
-    with pytest.raises(ValueError, match=r"is the same file as bird/0/0\.png .*; remove one of"):
-        run(records, download__bird__subset=True)
+    with pytest.raises(ValueError, match=r"bird/0/0\.png .*; remove one of them, or set"):
+        run(records)
+    metrics, _ = run(records, download__duplicates="count")
+    assert metrics["split/duplicates"] == 1
+
+
+def test_a_search_of_look_alikes_that_stops_is_told(run, monkeypatch, caplog):
+    monkeypatch.setattr("finer1.inspection.near_pairs.MOST_PAIRS", 4)
+    monkeypatch.setattr("tasks.split.MOST_PAIRS", 4)
+    metrics, _ = run([replace(record, phash="0" * 16) for record in images()])
+    assert metrics["split/near_duplicates_truncated"] == 1
+    assert metrics["split/near_duplicates_test"] + metrics["split/near_duplicates_validation"] == 4
+    assert "at least 4 pairs of a training and an evaluated image look alike" in caplog.text
 
 
 def test_look_alikes_of_training_and_evaluation_are_told(run, logged):
@@ -159,7 +172,10 @@ def test_released_images_come_first(run, tmp_path, caplog):
     assert {first.id, second.id} < {row.image.id for row in rows if row.part == "sft"}
     assert (metrics["split/sft"], metrics["split/sft_released"]) == (3, 2)
     assert metrics["split/sft_released_validation"] == 0
-    assert "1 released rationales are about no training image at hand" in caplog.text
+    assert (
+        "split.sft_images: 1 released rationales are about no training image at hand: bird_200/"
+        in caplog.text
+    )
 
 
 def test_released_images_of_other_datasets_are_refused(run, tmp_path):

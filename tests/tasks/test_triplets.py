@@ -131,11 +131,11 @@ def test_a_lone_image_is_its_own_positive_and_counted(run, make_splits):
     assert metrics["triplets/positives_augmented"] == 3
 
 
-def test_classes_without_siblings_are_counted(run, make_splits):
+def test_classes_with_too_few_siblings_are_counted(run, make_splits):
     # Seen are two wrens and one tern.
     make_splits()
     metrics, mined, _ = run(negative="siblings", encoder="colour_texture")
-    assert metrics["triplets/classes_without_siblings"] == 1
+    assert metrics["triplets/classes_with_too_few_siblings"] == 1
     assert {t.negative_label for t in mined if t.label == "elm wren"} == {"oak wren"}
 
 

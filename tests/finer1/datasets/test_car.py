@@ -164,3 +164,9 @@ def test_a_missing_folder_is_one_line(cars):
 )
 def test_the_group_is_the_maker(label, maker):
     assert car.maker(label) == maker
+
+
+@pytest.mark.parametrize(("source", "is_told"), [("folder", True), ("official", False)])
+def test_images_from_a_folder_are_told_to_be_compared_by_name_only(cars, source, is_told):
+    notes = car.read(cars, OfficialParams(source=source, subset=True)).notes
+    assert any("their file names were compared" in note for note in notes) is is_told

@@ -1,7 +1,7 @@
 import pytest
 
 from finer1.datasets import bird
-from finer1.datasets.interface import check_counts, find_folder, find_reader
+from finer1.datasets.interface import check_counts, counts, find_folder, find_reader
 
 OFFICIAL = {"images": 10, "classes": 2}
 
@@ -54,3 +54,20 @@ def test_fewer_are_a_note_where_a_part_is_meant():
 def test_other_counts_are_refused(images, subset, message):
     with pytest.raises(ValueError, match=message):
         check_counts("bird", {"images": images, "classes": 2}, OFFICIAL, subset)
+
+
+def test_images_are_counted_by_class_and_side():
+    images = [("a", "train"), ("a", "test"), ("b", "train")]
+    assert counts(images) == {
+        "images": 3,
+        "classes": 2,
+        "training images": 2,
+        "validation images": 0,
+        "test images": 1,
+    }
+
+
+def test_more_than_the_official_dataset_is_no_question_of_the_subset():
+    with pytest.raises(ValueError, match="it is no part of the official dataset") as raised:
+        check_counts("bird", {"images": 11, "classes": 2}, OFFICIAL, subset=True)
+    assert "subset" not in str(raised.value)

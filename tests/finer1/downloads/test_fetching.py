@@ -103,6 +103,13 @@ def test_a_part_of_unknown_origin_is_not_gone_on_with_where_no_hash_is_listed(se
     assert fetch(remote(server, "honest", hashed=False), tmp_path).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("origin", [b"", b'["http://', b"{}", b"5", b"[1, 2]", b"\xff"])
+def test_a_part_whose_origin_is_damaged_is_of_unknown_origin(server, tmp_path, origin):
+    (tmp_path / "a.bin.part").write_bytes(bytes(20_000))
+    (tmp_path / "a.bin.part.json").write_bytes(origin)
+    assert fetch(remote(server, "honest", hashed=False), tmp_path).read_bytes() == CONTENT
+
+
 def test_a_whole_part_is_not_asked_for_again(server, tmp_path):
     (tmp_path / "a.bin.part").write_bytes(CONTENT)
     assert fetch(remote(server, "missing"), tmp_path).read_bytes() == CONTENT

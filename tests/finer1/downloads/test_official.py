@@ -155,7 +155,7 @@ def test_a_download_gives_the_official_layout(tmp_path, sources, dataset, behavi
     assert names_below(folder) == expected_names(dataset)
 
 
-@pytest.mark.parametrize("dataset", sorted(LAYOUTS))
+@pytest.mark.parametrize("dataset", sorted(set(LAYOUTS) - {"car"}))
 @pytest.mark.parametrize("behaviour", ["wrong_bytes", "page", "missing"])
 def test_a_wrong_download_gives_no_folder(tmp_path, sources, dataset, behaviour):
     with pytest.raises(ValueError):
@@ -237,7 +237,9 @@ def test_all_that_is_missing_is_told_at_once(tmp_path, sources, archives):
 def test_an_archive_with_another_hash_is_refused(tmp_path, sources, archives):
     given = archives("flower")
     (given / "setid.mat").write_bytes(bytes(300))
-    with pytest.raises(ValueError, match=r"setid.mat has sha256 .* set download.flower.subset"):
+    with pytest.raises(
+        ValueError, match=r"setid.mat has sha256 .* add --unlisted to `finer1 data get`"
+    ):
         obtain("flower", tmp_path / "raw", given, sources=sources())
     assert not (tmp_path / "raw" / "flower").exists()
 
@@ -251,6 +253,17 @@ def test_an_archive_with_another_hash_is_taken_on_request_and_noted(tmp_path, so
     with pytest.raises(ValueError, match="made of other files than the listed setid.mat"):
         obtain("flower", raw, sources=sources())
     assert obtain("flower", raw, allow_unlisted=True, sources=sources()) == folder
+
+
+def test_given_archives_are_compared_with_the_folder_that_is_there(tmp_path, sources, archives):
+    raw, given = tmp_path / "raw", archives("flower")
+    folder = obtain("flower", raw, given, sources=sources())
+    assert obtain("flower", raw, given, sources=sources()) == folder
+    (given / "setid.mat").write_bytes(bytes(300))
+    with pytest.raises(
+        ValueError, match=r"made of other files than \S+setid.mat; .* remove the fo"
+    ):
+        obtain("flower", raw, given, allow_unlisted=True, sources=sources())
 
 
 def test_archives_as_listed_are_not_noted(tmp_path, sources, archives):

@@ -1,6 +1,8 @@
+import contextlib
 import json
 import pickle
 import shutil
+import sys
 
 import open_clip
 import pytest
@@ -99,6 +101,82 @@ def test_a_pickle_with_code_is_refused_and_not_run(copied, tmp_path):
     with pytest.raises(ValueError, match="neither safetensors nor a pickle of tensors alone"):
         load_open_clip(f"open_clip:{copied}", copied, "cpu")
     assert not (tmp_path / "ran").exists()
+
+
+_CANARY = """
+from pathlib import Path
+Path({ran!r}).touch()
+from transformers import PreTrainedTokenizer
+class Canary(PreTrainedTokenizer):
+    pass
+"""
+
+
+@pytest.fixture
+def canary(copied, tmp_path):
+    """The checkpoint with a tokenizer of its own; returns the file that its code would make."""
+    ran = tmp_path / "ran"
+    (copied / "canary.py").write_text(_CANARY.format(ran=str(ran)))
+    settings = {"tokenizer_class": "Canary", "auto_map": {"AutoTokenizer": ["canary.Canary", None]}}
+    (copied / "tokenizer_config.json").write_text(json.dumps(settings))
+    return ran
+
+
+def set_text(folder, **values):
+    """Change the text tower's configuration."""
+    config = json.loads((folder / CONFIG).read_text())
+    config["model_cfg"]["text_cfg"] |= values
+    (folder / CONFIG).write_text(json.dumps(config))
+
+
+TRUST = {"hf_tokenizer_name": "x", "tokenizer_kwargs": {"trust_remote_code": True}}
+
+
+def test_the_canary_sings_where_nothing_is_refused(copied, canary, tmp_path, monkeypatch):
+    # What the refusals below keep out: open_clip itself runs it.
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "m"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    set_text(copied, **TRUST)
+    with contextlib.suppress(Exception):
+        open_clip.get_tokenizer(f"local-dir:{copied}")
+    assert canary.exists()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        TRUST,
+        {"hf_tokenizer_name": "x"},
+        {"tokenizer_kwargs": {"bpe_path": "/etc/passwd"}},
+        {"hf_model_name": "x"},
+        {},  # the tokenizer's auto_map alone
+    ],
+)
+def test_a_folder_that_may_run_code_is_refused_before_anything_is_loaded(copied, canary, values):
+    set_text(copied, **values)
+    (copied / WEIGHTS).write_bytes(b"never read")
+    with pytest.raises(ValueError, match=r"which can run code that lies in the folder; take"):
+        load_open_clip(f"open_clip:{copied}", copied, "cpu")
+    assert not canary.exists()
+
+
+def test_a_model_with_code_is_refused(copied):
+    (copied / "config.json").write_text('{"a": [{"auto_map": {"AutoModel": "x.Y"}}]}')
+    with pytest.raises(ValueError, match=r"config\.json has auto_map"):
+        load_open_clip(f"open_clip:{copied}", copied, "cpu")
+
+
+def test_keys_without_a_value_are_no_matter(copied):
+    set_text(copied, hf_tokenizer_name="", hf_model_name=None)
+    load_open_clip(f"open_clip:{copied}", copied, "cpu")
+
+
+def test_images_alone_need_no_tokenizer(monkeypatch, tiny_clip, images):
+    def refuse(*_):
+        raise AssertionError("a tokenizer was made")
+
+    monkeypatch.setattr(open_clip, "get_tokenizer", refuse)
+    load_open_clip(f"open_clip:{tiny_clip}", tiny_clip, "cpu").encode(images(1))
 
 
 def test_weights_that_are_not_on_this_machine_are_named_with_a_way_out(monkeypatch, tmp_path):

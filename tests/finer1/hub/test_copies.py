@@ -1,6 +1,7 @@
 """Copies are written here by `datasets` itself, as the parquet files that the hub holds."""
 
 import io
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image as Picture
 
 from finer1.data_params import OfficialParams
 from finer1.datasets import aircraft, pet
+from finer1.downloads.fetching import sole_writer
 from finer1.hub.copies import materialise
 from finer1.reference.class_ids import class_names
 from finer1.reference.classes import released_classes
@@ -24,18 +26,26 @@ def picture(number: int, format: str = "JPEG") -> bytes:
 
 
 def write_split(
-    folder: Path, split: str, columns: dict[str, list], features: dict, paths=None
+    folder: Path, split: str, columns: dict[str, list], features: dict, paths=None, without=()
 ) -> None:
-    """One parquet file of a copy; image n is picture(n)."""
+    """One parquet file of a copy; image n is picture(n), or just a path for those `without`."""
     from datasets import Dataset, Features, Image
+    from pyarrow import parquet
 
     count = len(next(iter(columns.values())))
     paths = paths or [None] * count
-    images = [{"bytes": picture(n), "path": path} for n, path in enumerate(paths)]
+    images = [
+        {"bytes": None if n in without else picture(n), "path": path}
+        for n, path in enumerate(paths)
+    ]
     rows = {"image": images, **columns}
     table = Dataset.from_dict(rows, features=Features({"image": Image(), **features}))
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    table.to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+    file = folder / "data" / f"{split}-00000-of-00001.parquet"
+    if without:  # to_parquet would read the files
+        parquet.write_table(table.with_format("arrow")[:], file)
+    else:
+        table.to_parquet(file)
 
 
 @pytest.fixture
@@ -151,6 +161,11 @@ def test_class_labels_that_are_only_numbered_are_refused(copy_of, tmp_path):
         materialise("flower", copy_of("012", range(3)), tmp_path / "raw", subset=True)
 
 
+def test_a_number_that_is_no_id_is_noticed_where_no_row_has_it(copy_of, tmp_path):
+    with pytest.raises(ValueError, match=r"'0' is no class id of 1 to 102"):
+        materialise("flower", copy_of("012", [1, 2]), tmp_path / "raw", subset=True)
+
+
 def test_strings_are_taken_as_names(tmp_path):
     from datasets import Value
 
@@ -178,7 +193,9 @@ def test_the_variant_is_taken_of_three_levels(tmp_path):
         write_split(tmp_path / "c", split, columns, features)
     images = materialise("aircraft", str(tmp_path / "c"), tmp_path / "raw", subset=True).images
     assert [image.label for image in images[:2]] == ["Boeing 727-200", "Airbus A320"]
-    assert Counter(image.official for image in images) == {"train": 2, "validation": 2, "test": 2}
+    # The official training side of aircraft is train and validation together.
+    assert Counter(image.official for image in images) == {"train": 4, "test": 2}
+    assert len({image.path for image in images}) == 6
     assert {image.crop_bottom for image in images} == {aircraft.BANNER}
 
 
@@ -206,7 +223,8 @@ def test_missing_class_is_named_unless_a_part_is_meant(copy_of, tmp_path):
         materialise("pet", copy, tmp_path / "raw", subset=False)
     notes = materialise("pet", copy, tmp_path / "raw", subset=True).notes
     assert notes[1] == (
-        "pet is a part of the official dataset: 72 images instead of 7349, 36 classes instead of 37"
+        "pet is a part of the official dataset: 72 images instead of 7349, 36 classes instead of "
+        "37, 36 training images instead of 3680"
     )
 
 
@@ -230,15 +248,50 @@ def test_wrong_counts_are_refused_before_a_file_is_written(copy_of, tmp_path):
     assert not list((tmp_path / "raw").rglob("*.jpg"))
 
 
-def test_another_split_of_all_images_is_noted(copy_of, tmp_path, monkeypatch):
+@pytest.mark.parametrize("subset", [True, False])
+def test_another_split_of_all_images_is_refused(copy_of, tmp_path, monkeypatch, subset):
     official = {"images": 74, "classes": 37, "training images": 36}
     monkeypatch.setattr(pet, "OFFICIAL", official)  # 7,349 images take too long
     copy = copy_of(sorted(released_classes("pet")), range(37))
-    notes = materialise("pet", copy, tmp_path / "raw", subset=False).notes
-    assert notes == (
-        f"pet is read from the hub copy {copy}",
-        "pet: the copy has 37 training images, the official split 36",
-    )
+    with pytest.raises(ValueError, match="37 training images instead of 36"):
+        materialise("pet", copy, tmp_path / "raw", subset)
+    assert not list((tmp_path / "raw").rglob("*.jpg"))
+
+
+def test_validation_images_of_a_copy_are_its_own_side_where_the_dataset_has_one(copy_of, tmp_path):
+    copy = copy_of(["1", "2"], [0, 1], splits=("train", "validation", "test"))
+    images = materialise("flower", copy, tmp_path / "raw", subset=True).images
+    assert Counter(image.official for image in images) == {"train": 2, "validation": 2, "test": 2}
+
+
+@pytest.mark.parametrize("name", ["../secret.jpg", "/etc/hostname", "link.jpg"])
+def test_a_row_that_names_a_file_outside_the_copy_is_refused(tmp_path, monkeypatch, name):
+    from datasets import ClassLabel
+
+    (tmp_path / "secret.jpg").write_bytes(picture(7))
+    for split in ("train", "test"):
+        features = {"label": ClassLabel(names=["1", "2"])}
+        write_split(tmp_path / "c", split, {"label": [0, 1]}, features, ["a.jpg", name], [1])
+    (tmp_path / "c" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    monkeypatch.chdir(tmp_path / "c")
+    with pytest.raises(ValueError, match=r"split train, row 1: it names the file '.*', which does"):
+        materialise("flower", str(tmp_path / "c"), tmp_path / "raw", subset=True)
+
+
+def test_a_second_process_waits_for_the_first(copy_of, tmp_path, capfd):
+    copy = copy_of(["1", "2"], [0, 1])
+    first = materialise("flower", copy, tmp_path / "raw", subset=True)
+    (lock,) = (tmp_path / "raw" / "hub").glob(".*.lock")
+    with sole_writer(lock):
+        again = threading.Thread(target=materialise, args=("flower", copy, tmp_path / "raw", True))
+        again.start()
+        first.images[0].source.unlink()
+        again.join(0.3)
+        assert again.is_alive()
+        assert not first.images[0].source.exists()
+    again.join()
+    assert first.images[0].source.exists()
+    assert "waiting for the process that holds it" in capfd.readouterr().err
 
 
 def test_copies_without_images_are_refused(tmp_path):
@@ -278,9 +331,13 @@ def test_class_folders_are_a_copy_too(tmp_path):
     assert images[1].source.read_bytes() == picture(1)
 
 
-@pytest.mark.parametrize("copy", ["a/b", "a/b@main", f"csv@{'0' * 40}", f"../b/c@{'0' * 40}"])
+@pytest.mark.parametrize(
+    "copy", ["./nowhere", "a/b", "a/b@main", f"csv@{'0' * 40}", f"../b/c@{'0' * 40}"]
+)
 def test_a_hub_name_needs_owner_and_commit(copy, tmp_path):
-    with pytest.raises(ValueError, match=r"download.pet.source: hub:.* 40 hex digits"):
+    with pytest.raises(
+        ValueError, match=r"download.pet.source: hub:.*(40 hex digits|no such folder)"
+    ):
         materialise("pet", copy, tmp_path / "raw", subset=False)
 
 
@@ -302,7 +359,8 @@ def test_copy_of_real_photographs_gives_the_records_of_the_official_layout(real_
     for side in ("train", "test"):
         images = [image for image in official if image.official == side]
         labels = [names.index(image.label.lower().replace(" ", "_")) for image in images]
-        rows = {"image": [str(image.source) for image in images], "label": labels}
+        stored = [{"bytes": i.source.read_bytes(), "path": i.source.name} for i in images]
+        rows = {"image": stored, "label": labels}
         Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "copy" / f"{side}.parquet")
     copied = materialise("pet", str(tmp_path / "copy"), tmp_path / "raw", subset=True).images
     assert [(c.path, c.label, c.group, c.official) for c in copied] == [

@@ -1,13 +1,14 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from finer1.datasets.interface import ListedImage
-from finer1.inspection.audit import audit, near_duplicate_sheet
+from finer1.inspection.audit import Shots, audit, near_duplicate_sheet
 from finer1.inspection.findings import SHOWN_WARNINGS, Finding, describe
 from finer1.inspection.inspecting import Inspected
-from finer1.inspection.near_duplicates import NearPair
+from finer1.inspection.near_duplicates import NearPair, NearPairs, near_duplicates
 from finer1.inspection.sheets import CAPTION, TILE
 
 
@@ -31,8 +32,10 @@ class Dataset:
             Inspected(width=9, height=9, error=error and f"{image.where}: {error}", **fields)
         )
 
-    def audit(self, needed_shots=4):
-        return audit("bird", self.images, self.inspected, needed_shots)
+    def audit(self, needed_shots=4, classes=None):
+        shots = None if needed_shots is None else Shots(needed_shots, "lower them", classes)
+        near = near_duplicates(self.images, self.inspected)
+        return audit("bird", self.images, self.inspected, near, shots)
 
 
 @pytest.fixture
@@ -67,6 +70,45 @@ def test_too_few_readable_training_images_are_an_error(dataset):
         "bird 'Wren'",
     )
     assert "4 readable training images, and the shots need 5" in finding.what
+
+
+def test_shots_are_asked_of_the_classes_that_train(dataset):
+    (finding,) = dataset.audit(needed_shots=5, classes={("bird", "Wren")})
+    assert finding.where == "bird 'Wren'"
+
+
+def test_fewer_shots_are_no_remedy_for_a_class_without_an_image(dataset):
+    dataset.add("Heron/1.jpg", "Heron", "test")
+    finding, *others = dataset.audit(needed_shots=1)
+    assert (finding.kind, finding.remedy) == ("too few images", "add images")
+    assert {one.level for one in others} == {"warning"}
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"category": "bird<|im_end|>"}, "category name"),
+        ({"category": "b" * 101}, "category name"),
+        ({"group": "Corvus\x00"}, "group name"),
+    ],
+)
+def test_categories_and_groups_are_names_as_classes_are(dataset, change, kind):
+    dataset.images = [replace(image, **change) for image in dataset.images]
+    (finding,) = [one for one in dataset.audit(None) if one.kind.endswith("name")]
+    assert (finding.level, finding.kind) == ("error", kind)
+
+
+def test_a_file_that_is_not_the_one_that_was_added_is_an_error(dataset):
+    dataset.images = [replace(image, sha256="0" * 64) for image in dataset.images]
+    # Content 0 is that of the first image alone.
+    findings = dataset.audit()
+    assert {(one.level, one.kind) for one in findings} == {("error", "changed")}
+    assert len(findings) == 9
+
+
+def test_a_line_break_in_a_name_breaks_no_line(dataset):
+    dataset.add("Wren/new\nline.jpg", error="Wren/new\nline.jpg is broken")
+    assert len(describe(dataset.audit()).splitlines()) == 1
 
 
 def test_shots_that_are_not_known_yet_are_not_asked_for(dataset):
@@ -142,7 +184,7 @@ def test_errors_come_first(dataset):
 
 
 def test_an_empty_dataset_has_no_finding():
-    assert audit("bird", [], [], 4) == []
+    assert audit("bird", [], [], NearPairs(), None) == []
 
 
 def finding(level, number, kind="duplicate"):
@@ -173,6 +215,13 @@ def test_the_sheet_shows_both_pictures_of_a_pair():
     middle = CAPTION + TILE // 2
     assert sheet.getpixel((TILE // 2, middle)) == (255, 0, 0)
     assert sheet.getpixel((TILE + TILE // 2, middle)) == (0, 0, 255)
+
+
+def test_a_sheet_takes_names_with_line_breaks():
+    dataset = Dataset()
+    dataset.add("Wren\nnew/5.jpg", "Wren\nnew")
+    pair = NearPair(dataset.images[0], dataset.images[-1], 3)
+    near_duplicate_sheet([pair], lambda image: Image.new("RGB", (9, 9)))
 
 
 def test_a_sheet_without_pairs_is_refused():

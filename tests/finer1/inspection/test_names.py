@@ -1,6 +1,7 @@
 import pytest
 
 from finer1.inspection.names import check_names, collisions, is_number, nested, unusable
+from finer1.reference.classes import released_classes
 
 
 @pytest.mark.parametrize(
@@ -13,6 +14,11 @@ from finer1.inspection.names import check_names, collisions, is_number, nested, 
         ("Wren\x00", r"U\+0000"),
         ("Wren\u2028Robin", r"U\+2028"),
         ("Wren \u202egnorw", r"U\+202E"),
+        ("Wr\u200ben", r"invisible character U\+200B"),
+        ("Wr\u00aden", r"U\+00AD"),
+        ("Wr\u200den", r"U\+200D"),
+        ("\u0645\u200c", r"U\+200C"),
+        ("...", "punctuation alone"),
         ("Wren \ud800", r"U\+D800"),
         ("Wren<|im_end|>", "<|im_end|>"),
         ("</think> Wren", "</think>"),
@@ -32,6 +38,7 @@ def test_a_name_that_breaks_a_prompt_cannot_be_used(label, why):
     [
         *("F-16A/B", "Boeing 737-200", "Audi A5 Coupe 2012", "MG", "n" * 100, "3 < 5", "O'Hara"),
         *("caf\u00e9 noir", "\u05e9\u05dc\u05d5\u05dd", "\u718a\u732b", "bird \U0001f426"),
+        *("\u0645\u06cc\u200c\u0631", "\U0001f468\u200d\U0001f469"),
     ],
 )
 def test_a_name_of_words_can_be_used(label):
@@ -53,6 +60,27 @@ def test_names_collide_after_case_form_and_spaces():
         ["STRASSE", "Stra\u00dfe"],
         ["Wren", "wren "],
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("F-16", "F 16"),
+        ("The Wren", "Wren"),
+        ("Boat-tailed Grackle", "Boat tailed Grackle"),
+        ("\uff37ren", "Wren"),
+        ("Wren", "Wr\u200ben"),
+        ("\u0645\u06cc\u200c\u0631", "\u0645\u06cc\u0631"),
+        ("Wren.", "Wren"),
+    ],
+)
+def test_names_that_are_one_answer_collide(one, other):
+    assert collisions([one, other, "Robin"]) == [sorted([one, other])]
+
+
+def test_names_of_the_release_do_not_collide():
+    for dataset in ("aircraft", "bird", "car", "dog", "flower", "pet"):
+        assert not collisions(released_classes(dataset))
 
 
 def test_a_name_is_inside_another_by_whole_words_in_a_row():

@@ -1,14 +1,13 @@
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from finer1.datasets.interface import ListedImage
-from finer1.inspection import near_duplicates as module
 from finer1.inspection.inspecting import Inspected
 from finer1.inspection.looking import perceptual_hash
-from finer1.inspection.near_duplicates import NEAR_DISTANCE, near_duplicates, near_pairs
+from finer1.inspection.near_duplicates import near_duplicates
+from finer1.inspection.near_pairs import NEAR_DISTANCE
 
 
 def drawn(seed, size=(120, 90)):
@@ -26,40 +25,6 @@ def listed(path, label="Wren", official="train"):
 
 def seen(phash, sha256, error=None):
     return Inspected(sha256, phash, 9, 9, (), error)
-
-
-def test_pairs_are_those_within_the_threshold():
-    # 0 and 3: 2 bits; 0 and 7: 3; 3 and 7: 1; f...f is 60 and more from all.
-    hashes = ["0" * 16, "0" * 15 + "3", "0" * 15 + "7", "f" * 16]
-    assert near_pairs(hashes, 2) == [(0, 1, 2), (1, 2, 1)]
-    assert near_pairs(hashes, 3) == [(0, 1, 2), (0, 2, 3), (1, 2, 1)]
-
-
-def test_pairs_of_one_kind_are_left_out():
-    assert near_pairs(["0" * 16] * 3, 0, [1, 1, 2]) == [(0, 2, 0), (1, 2, 0)]
-
-
-@pytest.mark.parametrize("block", [(1, 1), (2, 3), (16, 8192)])
-def test_blocks_do_not_change_the_pairs(block, monkeypatch):
-    values = np.random.default_rng(0).integers(0, 64, 40)
-    expected = [
-        (i, j, int(values[i] ^ values[j]).bit_count())
-        for i in range(40)
-        for j in range(i + 1, 40)
-        if int(values[i] ^ values[j]).bit_count() <= 2
-    ]
-    monkeypatch.setattr(module, "_ROWS", block[0])
-    monkeypatch.setattr(module, "_COLUMNS", block[1])
-    assert near_pairs([f"{value:016x}" for value in values], 2) == expected
-
-
-def test_the_list_ends_at_its_limit(monkeypatch):
-    monkeypatch.setattr(module, "MOST_PAIRS", 5)
-    assert near_pairs(["0" * 16] * 9, 0) == [(0, j, 0) for j in range(1, 6)]
-
-
-def test_no_hash_gives_no_pair():
-    assert near_pairs([], 8) == []
 
 
 def test_a_smaller_grey_copy_of_low_quality_is_near():
@@ -96,7 +61,9 @@ def test_near_duplicates_are_across_classes_or_sides_and_no_copies():
         seen(zero, "1"),
         seen("", "", "broken"),
     ]
-    pairs = near_duplicates(images, inspected)
+    found = near_duplicates(images, inspected)
+    pairs = found.pairs
+    assert not found.is_cut
     # `e` and `b` are of two classes and not the same file.
     assert [(pair.first.path, pair.second.path, pair.distance) for pair in pairs] == [
         ("b", "e", 0),
@@ -104,3 +71,13 @@ def test_near_duplicates_are_across_classes_or_sides_and_no_copies():
         ("b", "c", 3),
     ]
     assert not pairs[0].is_across_sides
+
+
+def test_a_list_that_was_cut_says_so(monkeypatch):
+    monkeypatch.setattr("finer1.inspection.near_pairs.MOST_PAIRS", 2)
+    monkeypatch.setattr("finer1.inspection.near_duplicates.MOST_PAIRS", 2)
+    images = [listed(str(n), label=f"Wren {n}") for n in range(4)]
+    # The first two are one file: three of the six pairs would do, the copy is none of them.
+    inspected = [seen("0" * 16, content) for content in ("1", "1", "2", "3")]
+    found = near_duplicates(images, inspected)
+    assert (len(found.pairs), found.is_cut) == (2, True)

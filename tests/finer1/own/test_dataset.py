@@ -1,6 +1,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -65,7 +66,6 @@ def test_what_was_written_is_read_again(folder, additions):
         "\u4e39\u9876\u9e64" * 28,
         "family \U0001f468\u200d\U0001f469\u200d\U0001f467",
         'O\'Brien "the" Crow',
-        "new\nline\u2028and more",
         "{{ jinja }} $HOME `ls` %s",
         "-rf",
     ],
@@ -143,6 +143,26 @@ def test_all_files_that_are_not_there_are_named(folder):
     with pytest.raises(ValueError, match="no file") as error:
         read(folder)
     assert len(str(error.value).splitlines()) == 2
+
+
+def test_a_replacement_that_cannot_take_the_place_keeps_the_earlier_dataset(
+    folder, additions, monkeypatch
+):
+    rename = Path.rename
+
+    def fail(path, target):
+        if path.name.endswith(".part"):
+            raise OSError("Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        write(folder, additions[:1], replace=True)
+    assert len(read(folder).images) == 4
+
+
+def test_the_hash_of_the_index_is_listed(folder, additions):
+    assert [i.sha256 for i in read(folder).images] == [a.sha256 for a in additions]
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "index.jsonl"])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from finer1.inspection.audit import Shots
 from finer1.own.intake import Wishes, default_name, examine
 from finer1.own.sources import list_source
 from finer1.params import load_params
@@ -94,7 +95,7 @@ def test_exact_copies_inside_a_class_are_left_out_and_told(beetles, look):
         shutil.copy(beetles / "golden" / f"{name}.png", beetles / "golden" / f"{name} copy.png")
     intake = look(beetles)
     assert len(intake.images) == 36
-    (finding,) = [finding for finding in intake.findings if finding.kind == "exact copies"]
+    (finding,) = [finding for finding in intake.findings if finding.kind == "duplicate"]
     assert finding.what.startswith("2 images are exact copies")
     assert not errors(intake)
 
@@ -118,13 +119,21 @@ def test_all_unreadable_images_are_told_with_what_is_wrong_about_the_folders(bee
     [
         (WISHES, True),
         (Wishes("beetles", 4, 3, 4), True),
-        (Wishes("beetles", 4, 4, 4), False),
-        (Wishes("beetles", 4, needed_shots=8), False),
+        # Both stages then train on some of the same images.
+        (Wishes("beetles", 4, 4, 4), True),
+        (Wishes("beetles", 4, needed=Shots(7, "")), True),
+        (Wishes("beetles", 4, needed=Shots(8, "")), False),
     ],
 )
 def test_each_class_must_have_the_shots(beetles, look, wishes, is_enough):
     # Seven training images in each.
     assert (not errors(look(beetles, wishes))) == is_enough
+
+
+def test_remedies_are_what_the_user_can_do_here(beetles, look):
+    (beetles / "golden/3.png").write_bytes(b"no image")
+    (finding,) = errors(look(beetles))
+    assert finding.remedy == "replace the file, or remove it"
 
 
 def test_two_classes_are_too_few(beetles, look):

@@ -84,8 +84,7 @@ def test_all_broken_rows_are_told(crows):
         (b"path,label\n", "no row"),
         (b"path,species\na/1.png,Rook\n", "no column label or class; there are path, species"),
         (b"name,label\na/1.png,Rook\n", "no column file_name or path or image"),
-        (b"path,label\na/1.png,Rook,x\n", "labels.csv:2: 3 cells below 2"),
-        (b'path,label\na/1.png,"Rook\n', "no CSV"),
+        (b'path,"label\n', "labels.csv:1: no CSV"),
         (b"path,label\na/1.png,R\xf6k\n", "labels.csv:2: not UTF-8"),
     ],
 )
@@ -95,17 +94,40 @@ def test_a_file_that_is_no_such_table_is_refused(crows, text, message):
         list_table(Table(crows / "labels.csv", crows), "crow")
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ('{"file_name": "a/1.png", "label": "Rook"', ":2: no JSON"),
-        ('["a/1.png", "Rook"]', ":2: no JSON object"),
-    ],
-)
-def test_a_broken_json_line_is_named(crows, line, message):
+def test_all_broken_lines_of_csv_are_told(crows):
+    images, wrong = read_csv(
+        crows,
+        "path,label",
+        "a/1.png,Rook,x",
+        'a/1.png,"Rook" x',
+        "a/9.png,Rook",
+        "a/2.png,Rook",
+        'b/3.png,"Rook',
+    )
+    assert [image.path for image in images] == ["a/2.png"]
+    assert [finding.where.rpartition(":")[2] for finding in wrong] == ["2", "3", "4", "6"]
+    assert wrong[0].what == "3 cells below 2 names of columns"
+    assert wrong[3].what.startswith("no CSV")
+
+
+def test_all_broken_lines_of_json_are_told(crows):
     good = json.dumps({"file_name": "a/2.png", "label": "Rook"})
-    with pytest.raises(ValueError, match=message):
-        read_csv(crows, good, line, name="metadata.jsonl")
+    broken = ('{"file_name": "a/1.png", "label": "Rook"', '["a/1.png", "Rook"]', "[" * 100_000)
+    images, wrong = read_csv(crows, broken[0], good, *broken[1:], name="metadata.jsonl")
+    assert [image.path for image in images] == ["a/2.png"]
+    assert [finding.where.rpartition(":")[2] for finding in wrong] == ["1", "3", "4"]
+    assert wrong[1].what == "no JSON object"
+
+
+def test_a_table_of_broken_rows_alone_is_told_by_its_rows(crows):
+    images, wrong = read_csv(crows, "{", "[", name="metadata.jsonl")
+    assert (images, len(wrong)) == ([], 2)
+
+
+@pytest.mark.parametrize("group", ["g" * 101, "Corvus\x07", "Corvus\u200b"])
+def test_a_group_is_a_name(crows, group):
+    _, wrong = read_csv(crows, "path,label,group", f"a/1.png,Rook,{group}")
+    assert "the group" in wrong[0].what
 
 
 def test_numbers_as_labels_become_text_and_other_kinds_are_refused(crows):

@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 
 from finer1.datasets.interface import ListedImage
-from finer1.own.plan import fitting_shots, plan_settings
+from finer1.own.plan import differing, fitting_shots, plan_settings
 from finer1.params import load_params
 
 
@@ -19,6 +19,10 @@ def listed(num_classes, num_train, group=None):
         ListedImage(f"{label}/{i}.png", "beetle", f"class {label}", group, side, b"", "")
         for label, (i, side) in product(range(num_classes), enumerate(sides))
     ]
+
+
+def settings_for(params, images):
+    return differing(params, plan_settings("beetles", images, params, (None, None)).wanted)
 
 
 # By hand: one for SFT, of the others at most four for TAPO, which needs two to have a positive.
@@ -40,10 +44,12 @@ def test_shots_fit_the_smallest_class(fewest, shots):
 @pytest.mark.parametrize(
     ("fewest", "sft", "tapo", "shots"),
     [
-        (9, 4, 12, (4, 12, False)),
+        (9, 4, 12, (4, 12, True)),
         (9, 4, None, (4, 4, False)),
         (6, 4, None, (4, 2, False)),
         (9, None, 1, (1, 1, True)),
+        (8, 4, 4, (4, 4, False)),
+        (7, 4, 4, (4, 4, True)),
     ],
 )
 def test_shots_that_the_user_gave_stay(fewest, sft, tapo, shots):
@@ -52,19 +58,20 @@ def test_shots_that_the_user_gave_stay(fewest, sft, tapo, shots):
 
 @pytest.mark.parametrize(
     ("num_train", "shots", "needed"),
-    [(9, (None, None), 5), (2, (None, None), 2), (1, (None, None), 1), (3, (2, 8), 10)],
+    # With overlap the split takes any number.
+    [(9, (None, None), 5), (2, (None, None), 1), (1, (None, None), 1), (3, (2, 8), 1)],
 )
 def test_each_class_needs_what_the_stages_take(params, num_train, shots, needed):
-    assert plan_settings("beetles", listed(5, num_train), params, shots).needed_shots == needed
+    assert plan_settings("beetles", listed(5, num_train), params, shots).shots.needed == needed
 
 
 def test_the_dataset_is_the_one_of_the_run(params):
-    settings = plan_settings("beetles", listed(5, 9), params, (None, None)).settings
+    settings = settings_for(params, listed(5, 9))
     assert settings["download.datasets"] == ["beetles"]
 
 
 def test_what_is_so_already_is_not_set(params):
-    settings = plan_settings("beetles", listed(5, 9), params, (None, None)).settings
+    settings = settings_for(params, listed(5, 9))
     # The default is 1 + 4 without overlap, and four options.
     assert not {"split.sft_shots", "split.tapo_shots", "split.overlap"} & settings.keys()
     assert "questions.num_options" not in settings
@@ -79,7 +86,7 @@ def test_released_sources_give_way(params):
             "questions": params.questions.model_copy(update={"source": "released"}),
         }
     )
-    settings = plan_settings("beetles", listed(5, 9), released, (None, None)).settings
+    settings = settings_for(released, listed(5, 9))
     assert settings["split.classes"] == "random"
     assert settings["split.sft_images"] == "drawn"
     assert settings["cot.source"] == "teacher"
@@ -88,7 +95,7 @@ def test_released_sources_give_way(params):
 
 def test_the_oracle_gives_way_to_the_template_which_is_said_to_know_nothing(params):
     plan = plan_settings("beetles", listed(5, 9), params, (None, None))
-    assert (plan.settings["concepts.engine"], plan.settings["cot.engine"]) == ("template",) * 2
+    assert (plan.wanted["concepts.engine"], plan.wanted["cot.engine"]) == ("template",) * 2
     assert any("knows nothing" in text and "openai:MODEL" in text for text in plan.sentences)
 
 
@@ -101,13 +108,15 @@ def test_a_real_teacher_stays(params):
         }
     )
     plan = plan_settings("beetles", listed(5, 9), asked, (None, None))
-    assert not {"concepts.engine", "cot.engine"} & plan.settings.keys()
+    assert not {"concepts.engine", "cot.engine"} & differing(asked, plan.wanted).keys()
+    # What stays is wanted, too, so that no other source of settings replaces it.
+    assert plan.wanted["cot.engine"] == "openai:some-model"
     assert not any("knows nothing" in text for text in plan.sentences)
 
 
 def test_overlap_is_explained(params):
     plan = plan_settings("beetles", listed(5, 2), params, (None, None))
-    assert plan.settings["split.overlap"] is True
+    assert plan.wanted["split.overlap"] is True
     assert any("trains both on the same ones" in text for text in plan.sentences)
 
 
@@ -119,12 +128,12 @@ def test_overlap_is_explained(params):
 def test_seen_and_unseen_are_told(params, num_classes, seen, unseen, fraction):
     plan = plan_settings("beetles", listed(num_classes, 9), params, (None, None))
     assert plan.sentences[0].startswith(f"{seen} classes are seen in training, {unseen} unseen")
-    assert plan.settings.get("split.seen_fraction") == fraction
+    assert differing(params, plan.wanted).get("split.seen_fraction") == fraction
 
 
 def test_fewer_classes_than_options_lower_the_options(params):
     plan = plan_settings("beetles", listed(3, 9), params, (None, None))
-    assert plan.settings["questions.num_options"] == 3
+    assert plan.wanted["questions.num_options"] == 3
     assert "closed questions have 3 options, as there are classes" in plan.sentences
 
 
@@ -133,7 +142,7 @@ def test_what_a_smaller_dataset_left_is_set_back_and_more_options_stay(params):
         questions = params.questions.model_copy(update={"num_options": num_options})
         split = params.split.model_copy(update={"seen_fraction": 0.67})
         before = params.model_copy(update={"questions": questions, "split": split})
-        return plan_settings("beetles", listed(11, 9), before, (None, None)).settings
+        return settings_for(before, listed(11, 9))
 
     assert settings_after(3)["questions.num_options"] == 4
     assert settings_after(3)["split.seen_fraction"] == 0.6
@@ -145,4 +154,19 @@ def test_siblings_need_groups(params, group, negative):
     triplets = params.triplets.model_copy(update={"negative": "siblings"})
     asked = params.model_copy(update={"triplets": triplets})
     plan = plan_settings("beetles", listed(5, 9, group), asked, (None, None))
-    assert plan.settings.get("triplets.negative") == negative
+    assert plan.wanted.get("triplets.negative") == negative
+
+
+def test_shots_are_asked_of_seen_classes_alone(params):
+    images = listed(5, 9)
+    plan = plan_settings("beetles", images, params, (None, None))
+    unseen = {("beetle", f"class {n}") for n in range(5)} - set(plan.shots.classes)
+    # floor(0.6 x 5) = 3 are seen.
+    assert len(unseen) == 2
+    fewer = [i for i in images if ("beetle", i.label) not in unseen or i.official == "test"]
+    assert plan_settings("beetles", fewer, params, (None, None)).shots == plan.shots
+
+
+def test_a_path_differs_by_its_text(params):
+    wanted = {"paths.base": str(params.paths.base), "paths.own": "elsewhere"}
+    assert differing(params, wanted) == {"paths.own": "elsewhere"}

@@ -128,8 +128,14 @@ def test_all_that_is_wrong_is_told_at_once(beetles):
         ("one.png", "an image in no class folder"),
         ("empty", "no image in this class folder"),
         ("violet/more", "a folder inside a class folder"),
-        ("golden/notes.txt", "not an image file (.jpg, .jpeg, .png, .webp, .gif, .bmp)"),
-        ("golden/photo.heic", "not an image file (.jpg, .jpeg, .png, .webp, .gif, .bmp)"),
+        (
+            "golden/notes.txt",
+            "not an image file (.jpg, .jpeg, .jpe, .jfif, .png, .webp, .gif, .bmp)",
+        ),
+        (
+            "golden/photo.heic",
+            "not an image file (.jpg, .jpeg, .jpe, .jfif, .png, .webp, .gif, .bmp)",
+        ),
         ("dark, <golden>", "the name of the class holds a comma, semicolon or angle bracket"),
         (
             "green_tiger",
@@ -223,7 +229,19 @@ def test_what_cannot_be_listed_is_refused(tmp_path, make, message):
         list_source(tmp_path / "images", "beetle")
 
 
-@pytest.mark.parametrize("category", ["", "_", "beetle, bug", "<b>"])
+@pytest.mark.parametrize("category", ["", "_", "beetle, bug", "<b>", "b" * 101, "a\x07b"])
 def test_a_category_that_is_no_word_is_refused(beetles, category):
     with pytest.raises(ValueError, match=r"--category: .* write a word as in: bird"):
         list_source(beetles, category)
+
+
+def test_a_jfif_is_an_image(beetles):
+    (beetles / "violet/1.jfif").write_bytes(b"looked at later")
+    assert "violet/1.jfif" in {image.path for image in list_source(beetles, "x").images}
+
+
+def test_a_file_name_with_a_line_break_is_told_on_one_line(beetles):
+    draw(beetles / "violet/new\nline.png", 1)
+    (finding,) = errors(list_source(beetles, "x"))
+    assert finding.what == "its name holds the control character U+000A"
+    assert finding.where.endswith("new\\nline.png")

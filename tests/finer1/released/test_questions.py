@@ -66,6 +66,15 @@ def test_what_does_not_join_is_told(write_questions, place, settings):
     ]
 
 
+def test_file_name_of_two_test_images_is_told(write_questions, place, settings):
+    folder = write_questions("bird", seen=[bird("a.jpg"), bird("b.jpg")])
+    splits = [place(f"bird/{name}.jpg", CROW) for name in ("x/a", "y/a", "x/b")]
+    found = released_questions(folder, splits, settings, 0)
+    assert {item.image_id for item in found.questions} == {"bird/x/b.jpg"}
+    assert (len(found.ambiguous), found.unjoined) == (1, [])
+    assert found.sentences()[0].startswith("1 released questions are about a file name of several")
+
+
 def test_car_number_means_the_test_image(write_questions, place, settings):
     hummer, geo = "AM General Hummer SUV 2000", "Geo Metro Convertible 1993"
     row = ("stanford-cars/cars_test/00001.jpg", [hummer, geo], hummer)

@@ -58,7 +58,13 @@ def test_image_in_two_parts_joins_once(write_rationales, record):
 def test_file_name_of_two_images_joins_neither(write_rationales, record):
     folder = write_rationales((PATH, CROW))
     images = [record("bird/x/a.jpg", CROW), record("bird/y/a.jpg", CROW)]
-    assert released_images(folder, images).unjoined == (PATH,)
+    found = released_images(folder, images)
+    assert (found.image_ids, found.unjoined, found.ambiguous) == (frozenset(), (), (PATH,))
+    (sentence,) = released_rationales(folder, images).sentences()
+    assert sentence == (
+        "1 released rationales are about a file name of several images with a part in this split: "
+        f"{PATH}"
+    )
 
 
 def test_other_answer_than_the_label_is_left_out_and_told(write_rationales, record):

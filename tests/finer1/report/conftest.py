@@ -166,9 +166,10 @@ def _write_training(params, rows, teacher):
 
 
 def _write_recorded(params):
-    """What split, review, sft and tapo recorded, as far as the page tells it."""
-    counts = {"training_images": 9, "evaluation_images": 8, "trained_and_evaluated": 0}
+    """What split, triplets, review, sft and tapo recorded, as far as the page tells it."""
+    counts = {"training_images": 9, "evaluation_images": 8, "checked_images": 17}
     counts |= {"overlap_images": 0, "overlap_classes": 0, "unseen_seen_elsewhere": 0}
+    counts |= {"checked_classes": 4, "near_duplicates_truncated": 0}
     counts |= {"duplicates": 0, "duplicates_trained_and_evaluated": 0, "sft_released": 2}
     counts |= {"near_duplicate_distance": 6, "near_duplicates_test": 3}
     counts |= {"near_duplicates_validation": 0}
@@ -176,7 +177,9 @@ def _write_recorded(params):
     write_json(folder / "split.json", {f"split/{name}": n for name, n in counts.items()})
     write_json(folder / "review.json", {"review/rationales": 2})
     write_json(folder / "sft.json", {"train/steps": 3})
-    write_json(folder / "tapo.json", {"triplets/anchors": 1, "triplets/positives_augmented": 0})
+    write_json(folder / "tapo.json", {"train/steps": 3})
+    mined = {"triplets/anchors": 1, "triplets/classes": 1, "triplets/positives_augmented": 0}
+    write_json(folder / "triplets.json", mined)
 
 
 @pytest.fixture(scope="session")

@@ -45,18 +45,24 @@ def test_trained_unseen_images_would_be_told(inputs, tell):
     assert text.startswith("1 of the images trained on shows an unseen sub-category, and 1 of the")
 
 
-def test_released_rationales_of_unknown_options_are_told(inputs, tell):
+def test_a_search_of_released_prose_is_told(inputs, tell):
     first, *others = inputs.rationales
-    text = tell(rationales=[replace(first, options=()), *others])["Unseen sub-categories"]
-    assert text.endswith("The options of 1 released rationales could not be told.")
+    prose = replace(first, options=(), completion="<think>No reed tern.</think>")
+    text = tell(rationales=[prose, *others])["Unseen sub-categories"]
+    assert "but 1 of the 1 are named in 1 of the 3 rationales, whose" in text
+    assert "1 released rationales are prose, searched as a whole for whole names" in text
+    text = tell(rationales=[prose])["Unseen sub-categories"]
+    assert "but 1 of the 1 are named in the text of 1 of the 1 rationales" in text
 
 
 def test_that_training_and_evaluation_are_apart_is_told(tell):
     assert tell()["Training and evaluation apart"] == (
-        "Checked in every run before it trains: none of the 9 images trained on is among the 8 of "
-        "validation and test. No pairs of files have equal bytes but other parts or labels. 3 "
-        "pairs of a training and a test image look alike, and 0 of a training and a validation "
-        "image (perceptual hashes at most 6 of 64 bits apart). SFT and TAPO share no image."
+        "Checked in this run before it trained, over 17 images of 4 sub-categories: none of the 9 "
+        "images trained on is among the 8 of validation and test or shows an unseen sub-category; "
+        "a run where one does stops there. No pairs of files have equal bytes but other parts or "
+        "labels. 3 pairs of a training and a test image look alike, and 0 of a training and a "
+        "validation image (perceptual hashes at most 6 of 64 bits apart). SFT and TAPO share no "
+        "image."
     )
 
 
@@ -68,6 +74,8 @@ def test_that_training_and_evaluation_are_apart_is_told(tell):
         ({"duplicates": 2, "duplicates_trained_and_evaluated": 1},
          "2 pairs of files have equal bytes but other parts or labels; in 1 of them one is trained "
          "on and the other evaluated."),
+        ({"near_duplicates_truncated": 1},
+         "At least 3 pairs of a training and a test image look alike, and at least 0 of a"),
         ({"unseen_seen_elsewhere": 5}, "5 unseen sub-categories have the name of a seen one of"),
     ],
 )  # fmt: skip
@@ -85,6 +93,16 @@ def test_augmented_positives_are_told(inputs, tell):
         "In 3 of 8 triplets the positive is a random augmentation of the anchor (flip, shift, "
         "brightness): its sub-category has no other TAPO image."
     ) in tell(recorded=recorded)["Stage 2, TAPO"]
+
+
+def test_sub_categories_without_enough_siblings_are_told(inputs, tell):
+    assert "in their group" not in tell()["Stage 2, TAPO"]
+    counts = {"triplets/classes": 7, "triplets/classes_with_too_few_siblings": 3}
+    told = tell({"triplets": {"rank": 2}}, recorded={**inputs.recorded, **counts})
+    assert (
+        "3 of 7 sub-categories have fewer than 2 seen ones in their group: the negative is chosen "
+        "from all of their category. "
+    ) in told["Stage 2, TAPO"]
 
 
 def test_released_sft_images_are_told(tell):

@@ -26,6 +26,10 @@ def world(shots=2):
 
 
 def mine(negative="nearest", seed=0, shots=2, rank=1, world=world):
+    return mine_all(negative, seed, shots, rank, world).triplets
+
+
+def mine_all(negative, seed=0, shots=2, rank=1, world=world):
     settings = TripletsParams(encoder="colour_texture", negative=negative, rank=rank)
     return mine_triplets(*world(shots), settings, "5" * 64, random.Random(seed))
 
@@ -69,6 +73,23 @@ def test_too_few_siblings_fall_back_to_all():
     # Each has one sibling; the second nearest is then one of all others, as without groups.
     found = negatives(mine("siblings", rank=2, world=flat))
     assert [found[name] for name in "abd"] == ["c", "c", "b"]
+
+
+def test_too_few_siblings_are_counted_where_the_negative_is_chosen():
+    # At rank 2 all lack siblings, though the second nearest of a (c) is of its group by chance.
+    assert [key[2] for key in mine_all("siblings", rank=2, world=flat).too_few_siblings] == [
+        *"abcd"
+    ]
+    assert mine_all("siblings", world=flat).too_few_siblings == ()
+    assert mine_all("nearest", rank=2, world=flat).too_few_siblings == ()
+
+
+def test_equally_near_classes_come_by_name_in_spite_of_rounding():
+    # The last is nearer by 1e-9, as it may be on another machine.
+    points = torch.tensor([(1.0, 0.0), (0.8, 0.6), (0.8 + 1e-9, -0.6)], dtype=torch.float64)
+    images = [record(name, 0) for name in "abc"]
+    found = negatives(mine(shots=1, world=lambda _: (images, points)))
+    assert found["a"] == "b"
 
 
 def test_unknown_groups_have_no_siblings():
@@ -118,7 +139,7 @@ def test_triplets_come_in_the_order_of_the_images():
     mined = mine_triplets(
         [images[i] for i in order], points[order], settings, "5" * 64, random.Random(0)
     )
-    assert [t.anchor for t in mined] == [images[i].id for i in order]
+    assert [t.anchor for t in mined.triplets] == [images[i].id for i in order]
 
 
 def test_positives_are_the_other_images_of_the_sub_category():
