@@ -32,7 +32,7 @@ lint: setup      ## style and types
 	@$(bin)/mypy
 
 # The fast tests go in two halves side by side: most of them keep one core busy.
-half := tests/finer1/tapo tests/finer1/policy
+half := tests/finer1
 test: lint       ## style, types, the fast tests, then the smoke pipeline
 	@log=$$(mktemp); $(bin)/python -m pytest $(half) >$$log 2>&1 & other=$$!; trap "kill $$other" INT TERM; \
 	$(bin)/python -m pytest $(half:%=--ignore=%); code=$$?; \

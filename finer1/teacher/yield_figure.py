@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from finer1.splits import ClassKey
+from finer1.images import decode_image
+from finer1.records import ClassKey
 from finer1.teacher.yields import ClassYield, add_yields
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ def yield_picture(yields: Mapping[ClassKey, ClassYield]) -> Image.Image:
     """The figure on white, RGB."""
     buffer = io.BytesIO()
     draw_yields(yields, _PAPER).savefig(buffer, format="png", dpi=DPI)
-    buffer.seek(0)
-    return Image.open(buffer).convert("RGB")
+    return decode_image(buffer.getvalue(), "the figure of the yield")
 
 
 def draw_yields(yields: Mapping[ClassKey, ClassYield], palette: Palette) -> "Figure":

@@ -30,21 +30,30 @@ BODY = """
 @pytest.fixture
 def project(tmp_path, tracking_store):
     """A folder with one toy stage that depends on one file."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copy(tracking_store / "mlflow.db", tmp_path)
+    return make_project(tmp_path, tracking_store)
+
+
+def make_project(folder, tracking_store):
+    folder.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copy(tracking_store / "mlflow.db", folder)
     toy = {
         "cmd": "x",
         "deps": ["input.txt"],
         "params": ["seed", "split"],
         "outs": ["${paths.logs}/toy.jsonl"],
     }
-    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"toy": toy, "tapo": toy}}))
-    (tmp_path / "input.txt").write_text("input")
-    return tmp_path
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"toy": toy, "tapo": toy}}))
+    (folder / "input.txt").write_text("input")
+    return folder
+
+
+def write_body(project, action, stage):
+    (project / "toy.py").write_text(textwrap.dedent(BODY.format(action=action, stage=stage)))
 
 
 def run(project, action, stage="toy", **environ):
-    (project / "toy.py").write_text(textwrap.dedent(BODY.format(action=action, stage=stage)))
+    write_body(project, action, stage)
     environ = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -64,30 +73,66 @@ def test_a_stage_writes_its_metrics_and_leaves_no_scratch(project):
     assert list((project / "models/.resume").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("action", "code", "sentence"),
-    [
-        ("from finer1.files import sha256_folder as f; f(Path('x'))", 2, "toy: x is not a folder"),
-        ("import math; math.sqrt(-1)", 1, "Traceback"),
-        ("raise RuntimeError('no group survived')", 1, "toy: no group survived"),
-        ("raise ConnectionError('no server')", 3, "toy: no server"),
-        ("import os; raise OSError(28, os.strerror(28))", 3, "No space left"),
-        (
-            "from safetensors import SafetensorError as E; "
-            "raise E('Error while serializing: I/O error: File too large (os error 27)')",
-            3,
-            "os error 27",
-        ),
-        ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", 3, "out of memory"),
-        ("raise RuntimeError('DefaultCPUAllocator: can\\'t allocate memory')", 3, "allocate"),
-        ("raise KeyError('x')", 1, "KeyError"),
-    ],
-)
-def test_the_exit_code_tells_whose_fault_it_was(project, action, code, sentence):
-    done = run(project, action)
-    assert (done.returncode, (project / "exit").read_text()) == (code, str(code))
-    assert sentence in done.stderr
-    assert not (project / "data/metrics/toy.json").exists()
+FAULTS = [
+    ("from finer1.files import sha256_folder as f; f(Path('x'))", 2, "toy: x is not a folder"),
+    ("import math; math.sqrt(-1)", 1, "Traceback"),
+    ("raise RuntimeError('no group survived')", 1, "toy: no group survived"),
+    ("raise ConnectionError('no server')", 3, "toy: no server"),
+    ("import os; raise OSError(28, os.strerror(28))", 3, "No space left"),
+    (
+        "from safetensors import SafetensorError as E; "
+        "raise E('Error while serializing: I/O error: File too large (os error 27)')",
+        3,
+        "os error 27",
+    ),
+    ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", 3, "out of memory"),
+    ("raise RuntimeError('DefaultCPUAllocator: can\\'t allocate memory')", 3, "allocate"),
+    ("raise KeyError('x')", 1, "KeyError"),
+]
+"""What a body does, the exit code, and what is said."""
+
+DRIVER = """
+    import os
+    import sys
+
+    import mlflow
+    import tasks.stage
+
+    for place in range({count}):
+        child = os.fork()
+        if not child:
+            os.chdir(str(place))
+            os.environ["FINER1_EXIT_FILE"] = os.path.abspath("exit")
+            os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{{os.getcwd()}}/mlflow.db"
+            os.dup2(os.open("said", os.O_WRONLY | os.O_CREAT), 2)
+            exec(compile(open("toy.py").read(), "toy.py", "exec"), {{"__name__": "__main__"}})
+        _, status = os.waitpid(child, 0)
+        with open(f"{{place}}/code", "w") as file:
+            file.write(str(os.waitstatus_to_exitcode(status)))
+"""
+"""Runs the bodies in children of one process, since each import of mlflow takes seconds."""
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory, tracking_store):
+    """A folder per fault, after its stage has ended."""
+    root = tmp_path_factory.mktemp("faults")
+    for place, (action, _, _) in enumerate(FAULTS):
+        make_project(root / str(place), tracking_store)
+        write_body(root / str(place), action, "toy")
+    driver = textwrap.dedent(DRIVER.format(count=len(FAULTS)))
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", driver], cwd=root, env=environ, check=True)
+    return root
+
+
+@pytest.mark.parametrize("place", range(len(FAULTS)), ids=[fault[0] for fault in FAULTS])
+def test_the_exit_code_tells_whose_fault_it_was(faulty, place):
+    _, code, sentence = FAULTS[place]
+    folder = faulty / str(place)
+    assert (folder / "code").read_text() == (folder / "exit").read_text() == str(code)
+    assert sentence in (folder / "said").read_text()
+    assert not (folder / "data/metrics/toy.json").exists()
 
 
 def test_an_unknown_key_stops_a_stage_before_its_body(project):
