@@ -23,7 +23,7 @@ from finer1.reference.release import RATIONALES
 from finer1.released.assignment import RELEASED_REASONS, assign_released
 from finer1.released.files import check_released
 from finer1.released.rationales import released_rationales
-from finer1.splits import ClassKey, labels_by_category
+from finer1.splits import labels_by_category
 from finer1.teacher.asking import CaseOpener, StoredTeacher
 from finer1.teacher.filters import REASONS
 from finer1.teacher.ladder import advise, rungs

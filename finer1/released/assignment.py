@@ -3,9 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from finer1.records import ImageRecord
+from finer1.records import ClassKey, ImageRecord
 from finer1.released.rationales import ReleasedRationales
-from finer1.splits import ClassKey
 from finer1.teacher.rationales import Outcome
 from finer1.teacher.shots import class_key
 from finer1.teacher.yields import ClassYield

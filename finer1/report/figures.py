@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from finer1.splits import ClassKey
+from finer1.records import ClassKey
 from finer1.teacher.yield_figure import Palette, draw_yields
 from finer1.teacher.yields import ClassYield
 

@@ -10,6 +10,7 @@ from finer1.evaluation.verdicts import MODELS, Verdict
 from finer1.images import ImageArchive
 from finer1.params import Params
 from finer1.records import (
+    ClassKey,
     Concepts,
     ImageRecord,
     Prediction,
@@ -19,7 +20,6 @@ from finer1.records import (
     Triplet,
     read_jsonl,
 )
-from finer1.splits import ClassKey
 from finer1.teacher.yields import ClassYield, read_yields
 
 TRAINING_STAGES = ("sft", "tapo")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from finer1.data_params import CotParams
+from finer1.records import ClassKey
 from finer1.report.figures import yield_chart
-from finer1.splits import ClassKey
 from finer1.teacher.ladder import rungs
 from finer1.teacher.yields import ClassYield, add_by_dataset, add_yields, cost, group_by_advice
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from finer1.data_params import Paths
-from finer1.records import Concepts, Queued, Rationale, SplitRecord, read_jsonl
-from finer1.splits import ClassKey
+from finer1.records import ClassKey, Concepts, Queued, Rationale, SplitRecord, read_jsonl
 from finer1.teacher.decisions import TextKey, text_key
 from finer1.teacher.yields import ClassYield, read_yields
 

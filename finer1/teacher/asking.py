@@ -8,8 +8,7 @@ from finer1.data_params import CotParams
 from finer1.engines.interface import Engine, Request, Sample, Sampling
 from finer1.engines.store import GenerationStore
 from finer1.images import ImageArchive
-from finer1.records import Concepts, ImageRecord, read_jsonl
-from finer1.splits import ClassKey
+from finer1.records import ClassKey, Concepts, ImageRecord, read_jsonl
 from finer1.teacher.rationales import Case
 from finer1.teacher.shots import class_key
 

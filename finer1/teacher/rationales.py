@@ -17,8 +17,7 @@ from finer1.draws import derive_seed, draw
 from finer1.engines.interface import Request, Sample
 from finer1.progress import Progress
 from finer1.prompts import QUESTIONS, parse_sections, question, split_options
-from finer1.records import ImageRecord, Queued, Rationale
-from finer1.splits import ClassKey
+from finer1.records import ClassKey, ImageRecord, Queued, Rationale
 from finer1.teacher.filters import barred_options, failures, judge
 from finer1.teacher.ladder import rungs
 from finer1.teacher.prompts import rationale_prompt

@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from finer1.draws import draw
-from finer1.records import ImageRecord, SplitRecord
-from finer1.splits import ClassKey
+from finer1.records import ClassKey, ImageRecord, SplitRecord
 
 
 def class_key(image: ImageRecord) -> ClassKey:

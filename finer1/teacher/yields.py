@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finer1.files import write_atomic
-from finer1.splits import ClassKey
+from finer1.records import ClassKey
 
 TOKENS_PER_PRICE = 1_000_000
 """Tokens that cot.price_per_million_tokens is for."""
