@@ -18,7 +18,14 @@ from finer1.engines.store import GenerationStore
 from finer1.images import ImageArchive
 from finer1.progress import Progress
 from finer1.prompts import SECTIONS, sections_text
-from finer1.records import ImageRecord, Rationale, SplitRecord, read_jsonl, write_jsonl
+from finer1.records import (
+    ClassKey,
+    ImageRecord,
+    Rationale,
+    SplitRecord,
+    read_jsonl,
+    write_jsonl,
+)
 from finer1.reference.release import RATIONALES
 from finer1.released.assignment import RELEASED_REASONS, assign_released
 from finer1.released.files import check_released
