@@ -174,14 +174,14 @@ class ConceptsParams(Section):
     captions_per_instruction: Count
     """Samples of each of the three instructions per image; 10, so that m = 30."""
     temperature: NonNegative
-    """Sampling temperature of the captions."""
+    """Sampling temperature of the captions and of the lists."""
     max_tokens: Count
-    """Longest caption, tokens."""
+    """Longest caption and longest list, tokens; the last line of a list that was cut is dropped."""
     candidates: Literal["class_list", "captions"]
     """Candidate concepts: a list the teacher gives per class, or phrases of the captions."""
     encoder: str
-    """Text encoder: `char_ngrams` (offline), `hf:<transformers model or folder>` or
-    `st:<sentence-transformers model or folder>`."""
+    """Text encoder: `char_ngrams` (offline), `hf:<model>` of transformers or `st:<model>` of
+    sentence-transformers, the model a folder or `<owner>/<name>@<commit>` of the hub."""
     tau: Positive
     """Temperature of the InfoNCE estimate (tau)."""
     threshold_std: float

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from finer1.evaluation.answers import named_labels, normalise
 from finer1.records import ClassKey, ImageRecord, Rationale, SplitRecord, Triplet
+from finer1.splits import unused_images
 
 TRAINING = ("sft", "tapo")
 """Parts of images that train; the other parts are evaluated."""
@@ -140,7 +141,11 @@ def check_rationales(
     Raises ValueError with a line per rationale that is neither about a seen image of part sft nor
     about a free one, or whose label is not the image's.
     """
-    images = _free_images(rows, index)
+    seen = _classes(rows, True)
+    images = {
+        image.id: SplitRecord(image=image, seen=image.class_key in seen, part="sft")
+        for image in unused_images(index, rows)
+    }
     num_free = len({row.image_id for row in rationales} & images.keys())
     images |= {row.image.id: row for row in rows if row.part == "sft"}
     wrong = []
@@ -161,21 +166,6 @@ def check_rationales(
         "sft/rationales": len(rationales),
         "sft/images": len({row.image_id for row in rationales}),
         "sft/images_without_part": num_free,
-    }
-
-
-def _free_images(
-    rows: Sequence[SplitRecord], index: Iterable[ImageRecord]
-) -> dict[str, SplitRecord]:
-    """Image id -> its row, as if of part sft, of the official training images that have no part
-    and whose bytes no image with a part has."""
-    parts = {row.image.id for row in rows}
-    contents = {row.image.sha256 for row in rows}
-    seen = _classes(rows, True)
-    return {
-        image.id: SplitRecord(image=image, seen=image.class_key in seen, part="sft")
-        for image in index
-        if image.official == "train" and image.id not in parts and image.sha256 not in contents
     }
 
 

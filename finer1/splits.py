@@ -5,7 +5,7 @@ image added to a class changes at most one of its shots.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from finer1.data_params import SplitParams
@@ -89,6 +89,28 @@ def labels_by_category(rows: Iterable[SplitRecord]) -> dict[str, tuple[str, ...]
     return {category: tuple(sorted(labels[category])) for category in sorted(labels)}
 
 
+def shot_order(images: Iterable[ImageRecord], seed: int) -> list[ImageRecord]:
+    """The images in the order in which a sub-category's shots are given out."""
+    return sorted(images, key=lambda image: draw(seed, "shot", image.id))
+
+
+def unused_images(
+    index: Iterable[ImageRecord], rows: Iterable[SplitRecord]
+) -> Iterator[ImageRecord]:
+    """The official training images without a part, whose bytes no image with a part has.
+
+    index: all images. A dataset without a validation side of its own has none of these, since its
+    validation takes all that is left.
+    """
+    rows = list(rows)
+    parts = {row.image.id for row in rows}
+    contents = {row.image.sha256 for row in rows}
+    for image in index:
+        is_unused = image.id not in parts and image.sha256 not in contents
+        if image.official == "train" and is_unused:
+            yield image
+
+
 def _released(dataset: str, members: list[ClassKey]) -> set[ClassKey]:
     is_seen = released_classes(dataset)
     if not is_seen:
@@ -108,7 +130,7 @@ def _shots(
     members: Sequence[ImageRecord], preferred: Collection[str], sft_shots: int, seed: int
 ) -> list[ImageRecord]:
     """The images of one sub-category that may train, in the order in which they are taken."""
-    ranked = sorted(members, key=lambda record: draw(seed, "shot", record.id))
+    ranked = shot_order(members, seed)
     first = [item for item in ranked if item.id in preferred and item.official != "test"]
     first = first[:sft_shots]
     return first + [item for item in ranked if item.official == "train" and item not in first]

@@ -5,8 +5,8 @@
 
 It is the closure of imports of `tasks/<stage>.py`, less the plumbing, plus what is looked up by
 name: the readers of datasets, every engine that the stage may load (a teacher's, or the one that
-runs the project's own models), and data files beside the code. A stage that lacks one of them would
-give stale results.
+runs the project's own models), what vLLM's worker loads, and data files beside the code. A stage
+that lacks one of them would give stale results.
 """
 
 import ast
@@ -51,6 +51,10 @@ _LOAD_ENGINE = "finer1.engines.interface.load_engine"
 _OWN_MODELS_ONLY = Path("finer1/engines/vllm_server.py")
 """Of the engines for the project's own models the one that runs no teacher."""
 
+_WORKER = Path("finer1/serving/worker.py")
+_NAMING_WORKER = {Path("finer1/serving/colocated.py"), Path("finer1/serving/server.py")}
+"""vLLM imports the first by the name that each of these gives it."""
+
 
 def code_deps(stage: str, root: Path) -> list[str]:
     """Sorted entries of `deps` for the code of `stage`, a key of dvc.yaml's `stages`."""
@@ -62,6 +66,8 @@ def code_deps(stage: str, root: Path) -> list[str]:
         closure |= import_closure(_engines(stage, root), root)
     if _FIND_READER & called:
         closure |= import_closure(_defining("read", Path("finer1/datasets"), root), root)
+    if _NAMING_WORKER & closure:
+        closure |= import_closure({_WORKER}, root)
     own = {path for path in closure - PLUMBING if not _is_empty(root / path)}
     deps |= {path.as_posix() for path in own}
     deps |= {file.as_posix() for path in own for file in _data_files(path, root)}

@@ -27,7 +27,7 @@ def open_review(
     params = load_params(here / "params.yaml")
     paths = params.paths
     items = read_items(paths, per_class)
-    desk = Desk(items, paths.decisions, reviewer)
+    desk = Desk(items, paths.decisions, reviewer, params.cot.max_options)
     waiting = sum(bool(item.failed) for item in items)
     print(f"{len(items)} rationales, {waiting} of them from the queue; {_judged(desk.verdicts())}")
     if params.review.mode == "pass":

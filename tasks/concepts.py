@@ -42,12 +42,15 @@ def concepts(context: Context) -> dict[str, float]:
     splits = read_jsonl(params.paths.splits, SplitRecord)
     images = [row.image for row in splits if row.part == "sft"]
     archive = ImageArchive(params.paths.images)
-    described, lists = _ask_teacher(context, images, archive, labels_by_category(splits))
+    described, answers = _ask_teacher(context, images, archive, labels_by_category(splits))
+    lists = {key: _whole_lines(key, answer) for key, answer in answers.items()}
     candidates = candidate_concepts(described, lists, settings)
     rows = select_for_images(described, candidates, encoder, settings, params.seed)
     write_jsonl(params.paths.concepts, rows)
     _log_rows(context, rows)
-    return _metrics(rows) | _quality(images, archive, rows, candidates)
+    num_cut = sum(answer.finish_reason == "length" for answer in answers.values())
+    figures = _metrics(rows) | {"concepts/lists_cut": num_cut}
+    return figures | _quality(images, archive, rows, candidates)
 
 
 def _ask_teacher(
@@ -55,8 +58,8 @@ def _ask_teacher(
     images: list[ImageRecord],
     archive: ImageArchive,
     labels: dict[str, tuple[str, ...]],
-) -> tuple[list[Described], dict[LabelKey, str]]:
-    """The captions of each image, and a list for each sub-category where they are the candidates.
+) -> tuple[list[Described], dict[LabelKey, Sample]]:
+    """The captions of each image, and each sub-category's list where lists are the candidates.
 
     labels: category -> all its sub-categories in this run.
     """
@@ -89,7 +92,20 @@ def _ask_teacher(
     classes = sorted({(image.category, image.label) for image in images})
     asked = [Request(concept_list_prompt(*key), seed=params.seed) for key in classes]
     answers = store.generate(engine, asked, replace(sampling, n=1), progress="concept lists")
-    return described, {key: group[0].text for key, group in zip(classes, answers, strict=True)}
+    return described, {key: group[0] for key, group in zip(classes, answers, strict=True)}
+
+
+def _whole_lines(key: LabelKey, answer: Sample) -> str:
+    """The list of a sub-category, less the line in whose middle it was cut."""
+    if answer.finish_reason == "stop":
+        return answer.text
+    logging.getLogger(__name__).warning(
+        "the list of concepts of %s (%s) was cut; its last line is dropped. If it is short, raise "
+        "concepts.max_tokens",
+        key[1],
+        key[0],
+    )
+    return answer.text.rpartition("\n")[0]
 
 
 def caption_requests(images: list[ImageRecord], archive: ImageArchive, seed: int) -> list[Request]:

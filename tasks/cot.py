@@ -34,8 +34,8 @@ from finer1.splits import labels_by_category
 from finer1.teacher.asking import CaseOpener, StoredTeacher
 from finer1.teacher.filters import REASONS
 from finer1.teacher.ladder import advise, rungs
-from finer1.teacher.rationales import Case, Outcome, Teacher, collect_rationales, num_wanted
-from finer1.teacher.shots import class_key, free_images, next_image, take_turns
+from finer1.teacher.rationales import Outcome, Teacher, collect_rationales, num_wanted
+from finer1.teacher.shots import free_images, next_image, take_turns
 from finer1.teacher.yield_figure import yield_picture
 from finer1.teacher.yields import (
     ClassYield,
@@ -81,10 +81,6 @@ def _ask_teacher(
     free = free_images(index, splits, params.seed)
     opener = CaseOpener(params.paths.concepts, params.paths.images, images)
 
-    def find_other(image: ImageRecord, used: set[str]) -> Case | None:
-        other = next_image(free, class_key(image), used)
-        return None if other is None else opener.open(other)
-
     labels = labels_by_category(splits)
     engine = load_engine(
         settings.engine,
@@ -102,9 +98,10 @@ def _ask_teacher(
     teacher = StoredTeacher(engine, store, settings, context.log)
     order = images if settings.total is None else take_turns(images, params.seed)
     outcome = collect_rationales(
-        [opener.open(image) for image in order],
-        find_other,
-        Teacher(teacher.ask, engine.identity, labels),
+        order,
+        opener.open,
+        lambda image, used: next_image(free, image.class_key, used),
+        Teacher(teacher.ask, lambda: teacher.num_made, engine.identity, labels),
         settings,
         params.seed,
         Progress("rationales", num_wanted(len(order), settings), "images", is_live=context.is_live),
@@ -128,7 +125,7 @@ def _advise(
     settings: CotParams,
 ) -> None:
     """Give every seen sub-category its line of the yield, and its advice."""
-    for key in sorted({class_key(image) for image in images}):
+    for key in sorted({image.class_key for image in images}):
         tally = outcome.yields.setdefault(key, ClassYield())  # cot.total may stop before a class
         has_other = next_image(free, key, outcome.asked) is not None
         tally.advice = advise(tally, settings, has_other)

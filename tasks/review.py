@@ -7,6 +7,7 @@ paths.reviewed. The decisions come from `finer1 review`.
 """
 
 import logging
+from pathlib import Path
 
 from finer1.records import Decision, Queued, Rationale, read_jsonl, write_jsonl
 from finer1.teacher.decisions import (
@@ -24,8 +25,8 @@ def review(context: Context) -> dict[str, float]:
     is_on = settings.mode == "apply"
     rationales = read_jsonl(paths.rationales, Rationale)
     queued = read_jsonl(paths.queue, Queued) if is_on else []
-    decisions = read_jsonl(paths.decisions, Decision) if is_on else []
-    reviewed = apply_decisions(rationales, queued, decisions)
+    decisions = _decisions(paths.decisions) if is_on else []
+    reviewed = apply_decisions(rationales, queued, decisions, context.params.cot.max_options)
     write_jsonl(paths.reviewed, reviewed.rationales)
     if reviewed.stale:
         logging.getLogger(__name__).warning(
@@ -43,6 +44,17 @@ def review(context: Context) -> dict[str, float]:
         **_counts(reviewed),
         **_acceptance(reviewed, settings.confidence),
     }
+
+
+def _decisions(path: Path) -> list[Decision]:
+    """The rows; only the page repairs the file, which is an input here."""
+    try:
+        return read_jsonl(path, Decision)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; a last line that was not fully written `finer1 review` cuts off, any other "
+            "is to be corrected by hand"
+        ) from error
 
 
 def _counts(reviewed: Reviewed) -> dict[str, float]:

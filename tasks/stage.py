@@ -36,7 +36,7 @@ from safetensors import SafetensorError
 from finer1.files import write_atomic, write_json
 from finer1.params import Params, load_params
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
-from tasks.identity import stage_entry, stage_key
+from tasks.identity import look_up, stage_entry, stage_key
 from tasks.tracking import Tracker, start_run
 
 _MACHINE_ERRNOS = {
@@ -205,11 +205,11 @@ def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTra
 
 
 def _logged_params(params: Params, stage: str, folder: Path) -> dict[str, object]:
-    """Values of the sections that the stage depends on, by dotted key."""
+    """Values that the stage depends on, of whole sections or single ones, by dotted key."""
     values = params.model_dump(mode="json")
     logged: dict[str, object] = {}
     for name in stage_entry(stage, folder).get("params", []):
-        section = values[name]
+        section = look_up(values, name)
         if isinstance(section, dict):
             logged.update({f"{name}.{field}": value for field, value in section.items()})
         else:

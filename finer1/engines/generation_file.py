@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -40,6 +41,8 @@ class GenerationFile:
             file.truncate(self._end)
             file.seek(self._end)
             file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())  # an answer may have been paid for
         self._end += len(lines)
         self._num_lines += len(fresh)
         self.known.update(fresh)
@@ -59,8 +62,8 @@ class GenerationFile:
                 self.known.setdefault(item["key"], samples)
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
-                    f"{self._path}:{self._num_lines}: damaged line; delete the file to generate "
-                    "its content again"
+                    f"{self._path}:{self._num_lines}: damaged line; delete this line, not the "
+                    "file, to generate its content again"
                 ) from error
             self._end += len(line)
 

@@ -9,7 +9,7 @@ and is named in params.yaml as `<name>`, or `<name>:<model>` where it can run se
 
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
@@ -66,7 +66,7 @@ class EngineSettings:
     """cpu, cuda or auto."""
     server: str | None = None
     """Address of an OpenAI-compatible server, up to and with /v1."""
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     """What the server wants as bearer token."""
     vllm: VllmParams | None = None
     """Memory of vLLM in this process."""
@@ -113,17 +113,30 @@ def in_order(items: Iterable[tuple[int, Item]]) -> list[Item]:
     return [item for _, item in sorted(items, key=lambda pair: pair[0])]
 
 
+def check_no_model(engine: str, settings: EngineSettings) -> None:
+    """Raise ValueError when something follows the colon of an engine that runs no model."""
+    if settings.named_model is not None:
+        raise ValueError(
+            f"the engine `{engine}` runs no model; write {engine} instead of "
+            f"{engine}:{settings.named_model}"
+        )
+
+
 def load_engine(name: str, settings: EngineSettings) -> Engine:
     """Start the engine `<module of finer1.engines>` or `<module>:<model>`.
 
-    Raises ValueError when there is no such engine.
+    Raises ValueError when there is no such engine, and as its `load`.
     """
     kind, _, model = name.partition(":")
     module = f"finer1.engines.{kind}"
+    unknown = f"engine {name!r}: there is no finer1/engines/{kind}.py with a function `load`"
     try:
-        engine = importlib.import_module(module)
+        load = getattr(importlib.import_module(module), "load", None)
     except ModuleNotFoundError as error:
         if not module.startswith(str(error.name)):
             raise  # the engine is there, and a package that it imports is not
-        raise ValueError(f"engine {name!r}: there is no finer1/engines/{kind}.py") from error
-    return engine.load(replace(settings, named_model=model or None))
+        raise ValueError(unknown) from error
+    if load is None:
+        raise ValueError(unknown)
+    engine: Engine = load(replace(settings, named_model=model or None))
+    return engine

@@ -10,6 +10,12 @@ from finer1.files import sha256_folder
 
 _PINNED = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})")
 
+_ANY_OF = (
+    ("preprocessor_config.json", "processor_config.json"),
+    ("tokenizer.json", "tokenizer.model", "vocab.json"),
+)
+"""Of each group a model has one file or more, as its family has it."""
+
 
 @dataclass(frozen=True)
 class LocalModel:
@@ -35,18 +41,18 @@ def find_model(engine: str, settings: EngineSettings) -> LocalModel:
                 f"{engine}:<folder> or {engine}:<owner>/<name>@<commit>"
             )
         return own_model(settings.model)
-    folder = settings.home / name
-    if folder.is_dir():
-        _check_whole(folder, f"{engine}:{name}", "copy all of the model's files into the folder")
-        return own_model(folder)
-    pinned = _PINNED.fullmatch(name)
-    if pinned is None:
-        raise ValueError(
-            f"{engine}:{name} names neither a folder nor a model of the hub at a commit; write "
-            f"{engine}:<folder> or {engine}:<owner>/<name>@<commit>, the commit with its 40 hex "
-            "digits, as its page on the hub shows it under Files, History"
-        )
-    return LocalModel(_hub_folder(engine, pinned["id"], pinned["commit"]), name)
+    folder, remedy = _named_folder(engine, name, settings.home)
+    _check_whole(folder, f"{engine}:{name}", remedy)
+    return _identified(folder, name, settings.home)
+
+
+def find_text_model(kind: str, name: str, home: Path) -> LocalModel:
+    """The text model `<kind>:<name>`, by the same rule; what its files are, its loader knows.
+
+    Raises ValueError when there is no such model.
+    """
+    folder, _ = _named_folder(kind, name, home)
+    return _identified(folder, name, home)
 
 
 def own_model(folder: Path) -> LocalModel:
@@ -54,33 +60,51 @@ def own_model(folder: Path) -> LocalModel:
     return LocalModel(folder, sha256_folder(folder))
 
 
-def _hub_folder(engine: str, hub_id: str, commit: str) -> Path:
-    """The folder of the hub's files at a commit, from the cache."""
+def _named_folder(kind: str, name: str, home: Path) -> tuple[Path, str]:
+    """The folder that a name stands for, and what helps where files are missing in it."""
+    folder = home / name
+    if folder.is_dir():
+        return folder, "copy all of the model's files into the folder"
+    pinned = _PINNED.fullmatch(name)
+    if pinned is None:
+        raise ValueError(
+            f"{kind}:{name} names neither a folder nor a model of the hub at a commit; write "
+            f"{kind}:<folder> or {kind}:<owner>/<name>@<commit>, the commit with its 40 hex "
+            "digits, as its page on the hub shows it under Files, History"
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    hub_id, commit = pinned["id"], pinned["commit"]
     remedy = f"fetch it first: hf download {hub_id} --revision {commit}"
     try:
-        folder = Path(snapshot_download(hub_id, revision=commit, local_files_only=True))
+        return Path(snapshot_download(hub_id, revision=commit, local_files_only=True)), remedy
     except LocalEntryNotFoundError as error:
-        raise ValueError(
-            f"{engine}:{hub_id}@{commit}: the model is not on this disk; {remedy}"
-        ) from error
-    _check_whole(folder, f"{engine}:{hub_id}@{commit}", remedy)
-    return folder
+        raise ValueError(f"{kind}:{name}: the model is not on this disk; {remedy}") from error
+
+
+def _identified(folder: Path, name: str, home: Path) -> LocalModel:
+    """By its commit where the hub has it, by its content where it is a folder."""
+    return own_model(folder) if (home / name).is_dir() else LocalModel(folder, name)
 
 
 def _check_whole(folder: Path, name: str, remedy: str) -> None:
-    """Raise ValueError unless the config, the weights and the tokenizer's config are there.
+    """Raise ValueError unless weights, configs, tokenizer and processor are there.
 
-    An interrupted download leaves a folder with some of the files.
+    An interrupted download leaves a folder with some of the files. Without generation_config.json
+    a model would not know where to stop, and nothing would say so.
     """
     index = folder / "model.safetensors.index.json"
     weights = {"model.safetensors"}
     if index.is_file():
         weights = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    needed = {"config.json", "tokenizer_config.json"} | weights
-    missing = sorted(file for file in needed if not (folder / file).is_file())
+    needed = {"config.json", "generation_config.json", "tokenizer_config.json"} | weights
+    groups = [(file,) for file in sorted(needed)] + list(_ANY_OF)
+    missing = [
+        " or ".join(group)
+        for group in groups
+        if not any((folder / file).is_file() for file in group)
+    ]
     if missing:
         raise ValueError(
             f"{name}: {folder} lacks {len(missing)} files, the first is {missing[0]}; {remedy}"

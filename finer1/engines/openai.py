@@ -7,8 +7,8 @@ Address and key come with the settings, images travel in the request as data URL
 says is never an error, be it empty or in the wrong language: that is for the filters.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,7 +42,7 @@ def load(settings: EngineSettings) -> "OpenAIEngine":
     client = connect(
         address, settings.api_key, may_use_proxy=True, timeout_s=settings.teacher.timeout_s
     )
-    return OpenAIEngine(client, settings.named_model, settings.teacher.in_flight, time.sleep)
+    return OpenAIEngine(client, settings.named_model, settings.teacher.in_flight, threading.Event())
 
 
 class OpenAIEngine:
@@ -55,10 +55,10 @@ class OpenAIEngine:
         client: httpx.Client,
         model: str | None,
         in_flight: int,
-        wait: Callable[[float], None],
+        stopping: threading.Event,
     ) -> None:
-        """in_flight: requests under way at once. wait: sleeps for seconds."""
-        self._server = JsonServer(client, wait)
+        """in_flight: requests under way at once. stopping: as in JsonServer."""
+        self._server = JsonServer(client, stopping)
         self._in_flight = in_flight
         self._model = model or self._only_model()
         # Not the address: the same model elsewhere gives what is stored already.
@@ -77,7 +77,7 @@ class OpenAIEngine:
         or silent, in both cases after the answers that were under way.
         """
         calls = [partial(self._samples, request, sampling) for request in requests]
-        return as_ready(calls, self._in_flight)
+        return as_ready(calls, self._in_flight, self._server.stopping)
 
     def _samples(self, request: Request, sampling: Sampling) -> list[Sample]:
         samples: list[Sample] = []
@@ -111,7 +111,7 @@ def _read_samples(answer: dict[str, Any]) -> list[Sample]:
         choices.sort(key=lambda choice: choice.get("index") or 0)
         reasons = [str(choice.get("finish_reason") or "").lower() for choice in choices]
         if not choices or _FAILED & set(reasons):
-            raise IncompleteAnswer(f"no completion, {str(answer.get('error') or reasons)[:200]}")
+            raise IncompleteAnswer(f"no completion, {answer.get('error') or reasons}")
         total = (answer.get("usage") or {}).get("completion_tokens") or 0
         share, rest = divmod(total, len(choices))
         return [
@@ -123,7 +123,7 @@ def _read_samples(answer: dict[str, Any]) -> list[Sample]:
             for place, (choice, reason) in enumerate(zip(choices, reasons, strict=True))
         ]
     except (AttributeError, KeyError, TypeError) as error:
-        raise IncompleteAnswer(f"an answer of another form, {str(answer)[:200]}") from error
+        raise IncompleteAnswer(f"an answer of another form, {answer}") from error
 
 
 def _text(message: dict[str, Any]) -> str:
@@ -131,7 +131,9 @@ def _text(message: dict[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, list):
         content = "".join(part["text"] for part in content if part.get("type") == "text")
-    return content or message.get("refusal") or ""
+    text = str(content or message.get("refusal") or "")
+    # Half of a pair of \u escapes, where an answer was cut, is no text that a file can hold.
+    return text.encode(errors="replace").decode()
 
 
 def _own_tokens(choice: dict[str, Any], share: int) -> int:

@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from finer1.engines.interface import Engine, EngineSettings, Request, Sample, Sampling
+from finer1.engines.interface import (
+    Engine,
+    EngineSettings,
+    Request,
+    Sample,
+    Sampling,
+    check_no_model,
+)
 from finer1.world import teacher
 from finer1.world.taxonomy import taxonomy_hash
 
@@ -24,7 +31,8 @@ class OracleEngine:
 
 
 def load(settings: EngineSettings) -> Engine:
-    """The oracle; it needs nothing of `settings`."""
+    """The oracle; raises ValueError when a model is named."""
+    check_no_model("oracle", settings)
     return OracleEngine()
 
 

@@ -8,7 +8,7 @@ filter or parser, or a run that was killed, generates nothing again.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,6 +32,9 @@ class GenerationStore:
         """batch_size: requests given at once to an engine that does not stream."""
         self._root = root
         self._batch_size = batch_size
+        self.num_made = 0
+        """Samples that were generated, not found in the store."""
+        self.tokens_made = 0
 
     def generate(
         self, engine: Engine, requests: Sequence[Request], sampling: Sampling, progress: str
@@ -51,14 +54,21 @@ class GenerationStore:
             counts = Counter(keys)
             bar.advance(sum(counts[key] for key in counts if key in file.known), is_new=False)
             for key in _stream(engine, dict(zip(keys, requests, strict=True)), sampling, file):
+                self._count([file.known[key]])
                 bar.advance(counts[key])
         else:
             for start in range(0, len(requests), self._batch_size):
                 batch = slice(start, start + self._batch_size)
                 asked = dict(zip(keys[batch], requests[batch], strict=True))
-                is_new = _make(engine, asked, sampling, file)
-                bar.advance(len(keys[batch]), is_new)
+                made = _make(engine, asked, sampling, file)
+                self._count(made)
+                bar.advance(len(keys[batch]), is_new=bool(made))
         return [file.known[key] for key in keys]
+
+    def _count(self, made: Iterable[Sequence[Sample]]) -> None:
+        for samples in made:
+            self.num_made += len(samples)
+            self.tokens_made += sum(sample.num_tokens for sample in samples)
 
     def _keys(self, engine: Engine, requests: Sequence[Request], sampling: Sampling) -> list[str]:
         own = [generation_key(request, sampling) for request in requests]
@@ -83,15 +93,15 @@ def _stream(
 
 def _make(
     engine: Engine, asked: dict[str, Request], sampling: Sampling, file: GenerationFile
-) -> bool:
-    """Generate what is not in the file, all of it when the engine pads; False if nothing was."""
+) -> list[list[Sample]]:
+    """Generate what is not in the file, all of it when the engine pads; what was generated."""
     missing = [key for key in asked if key not in file.known]
     if not missing:
-        return False
+        return []
     made = list(asked) if engine.pads else missing
     samples = engine.generate([asked[key] for key in made], sampling)
     file.add(dict(zip(made, samples, strict=True)))
-    return True
+    return samples
 
 
 def _hex_digest(*texts: str) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from finer1.engines.interface import EngineSettings, Request, Sample, Sampling
+from finer1.engines.interface import EngineSettings, Request, Sample, Sampling, check_no_model
 from finer1.prompts import sections_text
 from finer1.teacher.caption_prompts import FRAME
 from finer1.teacher.prompts import concept_list_prompt, rationale_prompt
@@ -38,7 +38,8 @@ _ANY = "(.*)"
 
 
 def load(settings: EngineSettings) -> "TemplateEngine":
-    """The engine for the sub-categories of the settings."""
+    """The engine for the settings' sub-categories; raises ValueError when a model is named."""
+    check_no_model("template", settings)
     return TemplateEngine(settings.labels)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from finer1.records import ClassKey, ImageRecord
 from finer1.released.rationales import ReleasedRationales
 from finer1.teacher.rationales import Outcome
-from finer1.teacher.shots import class_key
 from finer1.teacher.yields import ClassYield
 
 NOT_RELEASED, OTHER_ANSWER = "not_in_release", "other_answer"
@@ -24,7 +23,7 @@ def assign_released(images: Iterable[ImageRecord], released: ReleasedRationales)
     yields: dict[ClassKey, ClassYield] = defaultdict(ClassYield)
     kept = []
     for image in images:
-        count = yields[class_key(image)]
+        count = yields[image.class_key]
         count.asked += 1
         count.samples += image.id in by_image or image.id in released.mislabelled
         if image.id in by_image:

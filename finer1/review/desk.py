@@ -24,11 +24,18 @@ class Desk:
     """
 
     def __init__(
-        self, items: Sequence[Item], journal: Path, reviewer: str, now: Callable[[], str] = utc_now
+        self,
+        items: Sequence[Item],
+        journal: Path,
+        reviewer: str,
+        max_options: int,
+        now: Callable[[], str] = utc_now,
     ) -> None:
+        """max_options: of an edit."""
         self.items = tuple(items)
         self._journal = journal
         self._reviewer = reviewer
+        self._max_options = max_options
         self._now = now
         self._places = {item.key: place for place, item in enumerate(self.items)}
 
@@ -47,6 +54,18 @@ class Desk:
         decision = self.standing().get(item.key)
         return decision.edited if decision and decision.edited else item.rationale
 
+    def mark(self, place: int) -> str:
+        """What a page quotes to say which item it shows."""
+        return " ".join(self.items[place].key)
+
+    def check_shown(self, place: int, mark: str) -> None:
+        """Raise ValueError unless the page that a verdict on the item comes from shows that one."""
+        if mark != self.mark(place):
+            raise ValueError(
+                "nothing was written, since the page had moved on to "
+                f"{self.items[place].rationale.label}; look at it and judge again"
+            )
+
     def accept(self, place: int, texts: Texts) -> None:
         """Take what stands in the fields: an edit where it is not what the teacher wrote.
 
@@ -57,7 +76,7 @@ class Desk:
         if edited == original:
             self._write(place, "accept")
         else:
-            check_edit(original, edited)
+            check_edit(original, edited, self._max_options)
             self._write(place, "edit", edited=edited)
 
     def reject(self, place: int, reasons: Sequence[str]) -> None:
@@ -65,7 +84,10 @@ class Desk:
         self._write(place, "reject", reasons=tuple(reasons))
 
     def undo(self) -> int | None:
-        """Take back this reviewer's last verdict that still stands; its place, None without one."""
+        """Take back this reviewer's last verdict that was not taken back; its place, None without.
+
+        Another verdict may stand on that item afterwards: an earlier one, or another reviewer's.
+        """
         own = [
             self._places[decision.id, decision.sha256]
             for decision in without_undone(read_decisions(self._journal))

@@ -1,12 +1,13 @@
 """What a person is shown: rationales in the order of need, with what they are judged by."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from finer1.data_params import Paths
 from finer1.records import ClassKey, Concepts, Queued, Rationale, SplitRecord, read_jsonl
 from finer1.teacher.decisions import TextKey, text_key
+from finer1.teacher.given_concepts import given_concepts
 from finer1.teacher.yields import ClassYield, read_yields
 
 REFERENCES = 2
@@ -52,9 +53,11 @@ def read_items(paths: Paths, per_class: int | None) -> list[Item]:
     passed = [Queued(row, ()) for row in read_jsonl(paths.rationales, Rationale)]
     if not queued and not passed:
         raise ValueError(f"{paths.rationales} holds no rationale; look at {paths.cot_yield}")
-    concepts = {row.image_id: row.concepts for row in read_jsonl(paths.concepts, Concepts)}
     ordered = order_rows([*queued, *passed], read_yields(paths.cot_yield))
-    references = _references(read_jsonl(paths.splits, SplitRecord))
+    splits = read_jsonl(paths.splits, SplitRecord)
+    sft = [row.image for row in splits if row.part == "sft"]
+    concepts = given_concepts(read_jsonl(paths.concepts, Concepts), sft)
+    references = _references(splits)
     items = []
     taken: Counter[ClassKey] = Counter()
     for row in ordered:
@@ -81,7 +84,7 @@ def order_rows(rows: Sequence[Queued], yields: Mapping[ClassKey, ClassYield]) ->
 
 def _item(
     row: Queued,
-    concepts: Mapping[str, tuple[str, ...]],
+    concepts: Callable[[str, ClassKey], tuple[str, ...] | None],
     references: Mapping[ClassKey, Sequence[str]],
 ) -> Item:
     item = row.rationale
@@ -92,7 +95,7 @@ def _item(
     return Item(
         rationale=item,
         failed=row.failed,
-        concepts=concepts.get(item.image_id, ()),
+        concepts=concepts(item.image_id, _class_key(item)) or (),
         same=tuple(same[:REFERENCES]),
         competitor=competitor,
         others=tuple(others[:REFERENCES]),

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -25,13 +24,14 @@ def append_decision(path: Path, decision: Decision) -> None:
     """
     line = json.dumps(asdict(decision), ensure_ascii=False).encode() + b"\n"
     with _held(path) as file:
-        size = _end_last_line(file, path)
+        size, ends_line = _cut_off_torn_line(file, path)
+        rest = line if ends_line else b"\n" + line
         try:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            os.ftruncate(file.fileno(), size)
+            while rest:
+                rest = rest[os.write(file, rest) :]
+            os.fsync(file)
+        except BaseException:
+            os.ftruncate(file, size)
             raise
 
 
@@ -41,38 +41,41 @@ def read_decisions(path: Path) -> list[Decision]:
     Raises ValueError naming file and line for any other line that is no decision.
     """
     with _held(path) as file:
-        _end_last_line(file, path)
+        _cut_off_torn_line(file, path)
         return read_jsonl(path, Decision)
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[BinaryIO]:
-    """The file, for one process at a time; made where there is none."""
+def _held(path: Path) -> Iterator[int]:
+    """Descriptor of the file, for one process at a time; made where there is none.
+
+    Without a buffer, whose content would be written once more when it is closed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
+    finally:
+        os.close(file)
 
 
-def _end_last_line(file: BinaryIO, path: Path) -> int:
-    """Make the file end with a whole line; returns its size in bytes."""
-    file.seek(0)
-    content = file.read()
+def _cut_off_torn_line(file: int, path: Path) -> tuple[int, bool]:
+    """Leave whole lines only; returns the size in bytes, and whether the last one is ended."""
+    content = path.read_bytes()
     size = content.rfind(b"\n") + 1
     rest = content[size:]
     if not rest:
-        return size
+        return size, True
     if _is_decision(rest):  # whole, by an editor that writes no last newline
-        file.write(b"\n")
-        file.flush()
-        return len(content) + 1
+        return len(content), False
     logging.getLogger(__name__).warning(
         "%s: cut off %d bytes of a decision that was not fully written; make it again",
         path,
         len(rest),
     )
-    file.truncate(size)
-    return size
+    os.ftruncate(file, size)
+    return size, True
 
 
 def _is_decision(line: bytes) -> bool:

@@ -32,7 +32,12 @@ _EVENT: dict[str, Any] = {
     "api_visibility": "private",
     # A second press before the answer would fall on the next rationale.
     "trigger_mode": "once",
+    # One after the other, whatever the buttons: each answer moves the place.
+    "concurrency_id": "desk",
+    "concurrency_limit": 1,
 }
+_ANSWERED = "() => document.dispatchEvent(new Event('answered'))"
+"""Tells page.js that keys may press buttons again."""
 
 _LAUNCH: dict[str, Any] = {
     "prevent_thread_lock": True,
@@ -75,6 +80,8 @@ def build_page(desk: Desk, view: View) -> gr.Blocks:
     """The page and what its buttons do."""
     with gr.Blocks(title="finer1 review", analytics_enabled=False) as blocks:
         place = gr.State(0)
+        # Goes with the fields: the place may have moved on since they were filled.
+        mark = gr.Textbox(visible="hidden", elem_id="mark")
         head = _html(elem_id="head")
         with gr.Row():
             with gr.Column(scale=5, min_width=320):
@@ -98,13 +105,16 @@ def build_page(desk: Desk, view: View) -> gr.Blocks:
                 following = gr.Button("Next", elem_id="next")
             gr.HTML(_KEYS, js_on_load=None)
         actions = _Actions(desk, view)
-        outputs = [place, head, evidence, message, reasons, *texts]
+        outputs = [place, mark, head, evidence, message, reasons, *texts]
         blocks.load(actions.open, None, outputs, **_EVENT)
-        accept.click(actions.accept, [place, *texts], outputs, **_EVENT)
-        reject.click(actions.reject, [place, reasons], outputs, **_EVENT)
-        undo.click(actions.undo, place, outputs, **_EVENT)
-        previous.click(actions.previous, place, outputs, **_EVENT)
-        following.click(actions.next, place, outputs, **_EVENT)
+        for button, action, inputs in (
+            (accept, actions.accept, [place, mark, *texts]),
+            (reject, actions.reject, [place, mark, reasons]),
+            (undo, actions.undo, [place]),
+            (previous, actions.previous, [place]),
+            (following, actions.next, [place]),
+        ):
+            button.click(action, inputs, outputs, **_EVENT).then(None, js=_ANSWERED)
         place.change(None, js="() => window.scrollTo(0, 0)")
     return blocks
 
@@ -130,12 +140,12 @@ class _Actions:
     def open(self) -> list[Any]:
         return self._show(self._desk.next_open(0), "")
 
-    def accept(self, place: int, *texts: str) -> list[Any]:
+    def accept(self, place: int, mark: str, *texts: str) -> list[Any]:
         fields = Texts(*(text or "" for text in texts))
-        return self._judge(place, "Accepted", lambda: self._desk.accept(place, fields))
+        return self._judge(place, mark, "Accepted", lambda: self._desk.accept(place, fields))
 
-    def reject(self, place: int, reasons: list[str]) -> list[Any]:
-        return self._judge(place, "Rejected", lambda: self._desk.reject(place, reasons))
+    def reject(self, place: int, mark: str, reasons: list[str]) -> list[Any]:
+        return self._judge(place, mark, "Rejected", lambda: self._desk.reject(place, reasons))
 
     def undo(self, place: int) -> list[Any]:
         try:
@@ -144,7 +154,9 @@ class _Actions:
             return self._refuse(str(error))
         if undone is None:
             return self._refuse("Nothing of yours is left to undo.")
-        return self._show(undone, f"Took back the verdict on {self._name(undone)}.")
+        text = f"Took back your verdict on {self._name(undone)}"
+        left = self._desk.standing().get(self._desk.items[undone].key)
+        return self._show(undone, f"{text}; one of {left.reviewer} stands." if left else f"{text}.")
 
     def previous(self, place: int) -> list[Any]:
         return self._show(max(place - 1, 0), "")
@@ -152,30 +164,35 @@ class _Actions:
     def next(self, place: int) -> list[Any]:
         return self._show(min(place + 1, len(self._desk.items) - 1), "")
 
-    def _judge(self, place: int, word: str, write: Callable[[], None]) -> list[Any]:
+    def _judge(self, place: int, mark: str, word: str, write: Callable[[], None]) -> list[Any]:
+        try:
+            self._desk.check_shown(place, mark)
+        except ValueError as error:
+            return self._show(place, str(error), is_error=True)
         try:
             write()
         except (ValueError, OSError) as error:
             return self._refuse(str(error))
         return self._show(self._desk.next_open(place), f"{word}: {self._name(place)}.")
 
-    def _show(self, place: int, text: str) -> list[Any]:
+    def _show(self, place: int, text: str, is_error: bool = False) -> list[Any]:
         rationale = self._desk.shown(place)
         decision = self._desk.standing().get(self._desk.items[place].key)
         is_prose = rationale.completion is not None
         shown = vars(texts_of(rationale))
         return [
             place,
+            self._desk.mark(place),
             self._view.head(place),
             self._view.evidence(place),
-            notice(text),
+            notice(text, is_error),
             gr.update(value=list(decision.reasons) if decision else []),
             *(gr.update(value=shown[n], visible=is_prose == (n == "prose")) for n in _NAMES),
         ]
 
     def _refuse(self, text: str) -> list[Any]:
         """Leave all as it stands, what was typed included."""
-        return [gr.skip()] * 3 + [notice(text, is_error=True)] + [gr.skip()] * (1 + len(_NAMES))
+        return [gr.skip()] * 4 + [notice(text, is_error=True)] + [gr.skip()] * (1 + len(_NAMES))
 
     def _name(self, place: int) -> str:
         return self._desk.items[place].rationale.label

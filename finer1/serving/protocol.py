@@ -2,6 +2,8 @@
 
 import base64
 import io
+import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from email.utils import parsedate_to_datetime
@@ -15,13 +17,19 @@ from finer1.engines.interface import Request
 ATTEMPTS, FIRST_WAIT_S, LONGEST_WAIT_S = 9, 0.5, 30.0
 """Tries of a request, and the waits between them, which double: 91.5 s in all, as limits on the
 requests of a minute ask for."""
+TIME_OUTS = 4
+"""Tries of a request that may pass in silence: each is as long as the time-out."""
 LONGEST_ASKED_WAIT_S = 300.0
 """Longest wait that a server may ask for."""
 TIMEOUT_S = 600.0
 """A long queue of a busy server is no failure."""
 _CONNECT_S = 10.0
+_TOLD = 200
+"""Characters of a server's words in a message."""
 
 Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
 
 
 class IncompleteAnswer(ConnectionError):
@@ -62,27 +70,33 @@ def connect(
     )
 
 
-def as_ready(calls: Sequence[Callable[[], Result]], at_once: int) -> Iterator[tuple[int, Result]]:
+def as_ready(
+    calls: Sequence[Callable[[], Result]], at_once: int, stopping: threading.Event
+) -> Iterator[tuple[int, Result]]:
     """The place of each call with what it returns, as they end; `at_once` of them run at a time.
 
     Raises what the first of them raises that fails, after the results of those that had begun;
-    the others never begin.
+    the others never begin. stopping: set meanwhile, so that what has begun does not try again;
+    so it is when the caller stops listening.
     """
     failure: BaseException | None = None
-    with ThreadPoolExecutor(at_once) as pool:
-        places = {pool.submit(call): place for place, call in enumerate(calls)}
-        try:
-            for future in as_completed(places):
-                if future.cancelled():
-                    continue
-                error = future.exception()
-                if error is None:
-                    yield places[future], future.result()
-                elif failure is None:
-                    failure = error
-                    _cancel(places)  # the waiting ones would fail in turn
-        finally:
-            _cancel(places)
+    try:
+        with ThreadPoolExecutor(at_once) as pool:
+            places = {pool.submit(call): place for place, call in enumerate(calls)}
+            try:
+                for future in as_completed(places):
+                    if future.cancelled():
+                        continue
+                    error = future.exception()
+                    if error is None:
+                        yield places[future], future.result()
+                    elif failure is None:
+                        failure = error
+                        _stop(places, stopping)  # the waiting ones would fail in turn
+            finally:
+                _stop(places, stopping)
+    finally:
+        stopping.clear()  # no call is left; the next ones are free to try
     if failure is not None:
         raise failure
 
@@ -90,9 +104,10 @@ def as_ready(calls: Sequence[Callable[[], Result]], at_once: int) -> Iterator[tu
 class JsonServer:
     """A server that takes and gives JSON."""
 
-    def __init__(self, client: httpx.Client, wait: Callable[[float], None]) -> None:
+    def __init__(self, client: httpx.Client, stopping: threading.Event) -> None:
+        """stopping: while it is set, nothing is tried; setting it ends the waits between tries."""
+        self.stopping = stopping
         self._client = client
-        self._wait = wait
 
     def call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         """The answer's JSON, {} for an empty one; otherwise as `ask`."""
@@ -108,33 +123,39 @@ class JsonServer:
         """What `read` makes of the answer's JSON; it may raise IncompleteAnswer.
 
         Tries again while the server is busy, failing or silent, or its answers are incomplete.
-        Raises ValueError when the server refuses the request, ConnectionError when it stays so.
+        Each time a warning says why. Raises ValueError when the server refuses the request,
+        ConnectionError when it stays so or `stopping` is set.
         """
         url = f"{self._client.base_url.copy_with(userinfo=b'')}{path}"
-        trouble = ""
-        for attempt in range(ATTEMPTS):
-            delay = min(FIRST_WAIT_S * 2**attempt, LONGEST_WAIT_S)
+        trouble, time_outs = "not tried yet", 0
+        for attempt in range(1, ATTEMPTS + 1):
+            if self.stopping.is_set():
+                raise ConnectionError(f"{url} is left alone, for the work has stopped ({trouble})")
+            delay = min(FIRST_WAIT_S * 2 ** (attempt - 1), LONGEST_WAIT_S)
             try:
                 response = self._client.request(method, path, json=body)
                 if response.is_success:
                     return read(_json(response, url))
             except httpx.RequestError as error:
-                trouble = f"{type(error).__name__}: {error}"
+                trouble = self._told(f"{type(error).__name__}: {error}")
+                time_outs += isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout)
             except IncompleteAnswer as error:
-                trouble = str(error)
+                trouble = self._told(str(error))
             else:
-                trouble = f"{response.status_code}: {self._without_key(response.text)[:200]}"
+                trouble = f"{response.status_code}: {self._told(response.text)}"
                 if not _is_passing(response.status_code):
                     raise ValueError(f"{url} refuses the request with {trouble}")
                 delay = _asked_delay(response.headers, delay)
-            if attempt + 1 < ATTEMPTS:
-                self._wait(delay)
-        raise ConnectionError(f"{url} does not answer after {ATTEMPTS} tries ({trouble})")
+            if attempt == ATTEMPTS or time_outs == TIME_OUTS:
+                break
+            _log.warning("%s: %s; trying again in %.1f s", url, trouble, delay)
+            self.stopping.wait(delay)
+        raise ConnectionError(f"{url} does not answer after {attempt} tries ({trouble})")
 
-    def _without_key(self, text: str) -> str:
-        """Some servers repeat the key that they refuse, and errors are logged."""
+    def _told(self, text: str) -> str:
+        """The beginning of it, without the key: some servers repeat it, and errors are logged."""
         key = self._client.headers.get("authorization", "").removeprefix("Bearer ")
-        return text.replace(key, "***") if key else text
+        return (text.replace(key, "***") if key else text)[:_TOLD]
 
 
 def messages(request: Request) -> list[dict[str, Any]]:
@@ -149,7 +170,8 @@ def messages(request: Request) -> list[dict[str, Any]]:
     return turns
 
 
-def _cancel(futures: Any) -> None:
+def _stop(futures: Any, stopping: threading.Event) -> None:
+    stopping.set()
     for future in futures:
         future.cancel()
 

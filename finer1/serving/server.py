@@ -3,7 +3,7 @@
 New weights travel as a file: server and trainer share a folder.
 """
 
-import time
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ class ServerModel:
         checked = check_address(address, "runtime.engine: vllm_server", "FINER1_VLLM_SERVER")
         root = checked.rstrip("/").removesuffix("/v1")
         # It reads our files, so it is near; a proxy for the world outside would not find it.
-        self._server = JsonServer(connect(root, None, may_use_proxy=False), time.sleep)
+        self._server = JsonServer(connect(root, None, may_use_proxy=False), threading.Event())
         self._folder = folder
         config = self._config(root)
         self._model = config["model_config"]["served_model_name"]
@@ -57,7 +57,7 @@ class ServerModel:
             partial(self._answer, request, count, rule)
             for request, count in zip(requests, counts, strict=True)
         ]
-        return as_ready(calls, CONCURRENCY)
+        return as_ready(calls, CONCURRENCY, self._server.stopping)
 
     def load(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """As in ServedModel, by way of a file of the server's number format."""

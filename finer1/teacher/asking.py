@@ -8,9 +8,9 @@ from finer1.data_params import CotParams
 from finer1.engines.interface import Engine, Request, Sample, Sampling
 from finer1.engines.store import GenerationStore
 from finer1.images import ImageArchive
-from finer1.records import ClassKey, Concepts, ImageRecord, read_jsonl
+from finer1.records import Concepts, ImageRecord, read_jsonl
+from finer1.teacher.given_concepts import given_concepts
 from finer1.teacher.rationales import Case
-from finer1.teacher.shots import class_key
 
 
 class StoredTeacher:
@@ -31,44 +31,52 @@ class StoredTeacher:
         self.seconds = 0.0
 
     def ask(self, requests: list[Request], temperature: float) -> list[Sample]:
-        """A sample for each request; how fast is logged, since it belongs in no tracked file."""
+        """A sample for each request.
+
+        How fast the new ones came is logged, since it belongs in no tracked file; nothing where
+        the store had all.
+        """
         sampling = Sampling(1, temperature, self._settings.top_p, self._settings.max_tokens)
-        start = time.monotonic()
+        start, known = time.monotonic(), self.num_made
+        tokens = self._store.tokens_made
         self._calls += 1
         groups = self._store.generate(
             self._engine, requests, sampling, progress=f"rationales, call {self._calls}"
         )
         seconds = max(time.monotonic() - start, 1e-9)
         self.seconds += seconds
-        samples = [group[0] for group in groups]
-        self._log(
-            {
-                "speed/seconds": seconds,
-                "speed/samples_per_s": len(samples) / seconds,
-                "speed/tokens_per_s": sum(sample.num_tokens for sample in samples) / seconds,
-            },
-            self._calls,
-        )
-        return samples
+        if self.num_made > known:
+            self._log(
+                {
+                    "speed/seconds": seconds,
+                    "speed/samples_per_s": (self.num_made - known) / seconds,
+                    "speed/tokens_per_s": (self._store.tokens_made - tokens) / seconds,
+                },
+                self._calls,
+            )
+        return [group[0] for group in groups]
+
+    @property
+    def num_made(self) -> int:
+        """Samples that were generated, not found in the store."""
+        return self._store.num_made
 
 
 class CaseOpener:
-    """Reads the picture of an image, with the concepts to write about.
-
-    An image that the stage `concepts` did not see is written about with the concepts of the first
-    image of its sub-category that it did see.
-    """
+    """Reads the picture of an image, with the concepts to write about."""
 
     def __init__(self, concepts: Path, images: Path, sft: Sequence[ImageRecord]) -> None:
         """concepts, images: paths of the rows and of the archives; sft: the images of part sft."""
         self._archive = ImageArchive(images)
-        self._of_image = {row.image_id: row.concepts for row in read_jsonl(concepts, Concepts)}
-        self._of_class: dict[ClassKey, tuple[str, ...]] = {}
-        for image in sft:
-            self._of_class.setdefault(class_key(image), self._of_image[image.id])
+        self._path = concepts
+        self._given = given_concepts(read_jsonl(concepts, Concepts), sft)
 
     def open(self, image: ImageRecord) -> Case:
-        """The image as a case. Raises OSError when the archive lacks it."""
-        own = self._of_image.get(image.id)
-        concepts = self._of_class[class_key(image)] if own is None else own
+        """The image as a case.
+
+        Raises ValueError where its sub-category has no concepts, OSError when the archive lacks it.
+        """
+        concepts = self._given(image.id, image.class_key)
+        if concepts is None:
+            raise ValueError(f"{self._path}: no concepts of {image.id} or its sub-category")
         return Case(image, self._archive.read(image.id), concepts)

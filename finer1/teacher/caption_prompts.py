@@ -5,6 +5,8 @@ cover what can tell the sub-categories apart; which of it does, the selection fi
 is never given, and guesses of it are unwanted: a caption that names a class describes the class.
 """
 
+from finer1.prompts import MADE_CATEGORIES
+
 FRAME = (
     "Describe the {category} in this image in one or two sentences. Stress {stress}. Say only what "
     "is visible; do not describe the background, and do not guess the {kind}."
@@ -57,9 +59,7 @@ STRESSED: dict[str, tuple[str, str, str]] = {
 """Super-category -> what each of its three instructions stresses."""
 STRESSED["cat"] = STRESSED["pet"]
 
-KINDS = {
-    "aircraft": "model",
-    "car": "model",
+KINDS = dict.fromkeys(MADE_CATEGORIES, "model") | {
     "bird": "species",
     "fish": "species",
     "flower": "species",

@@ -17,7 +17,7 @@ from finer1.data_params import ConceptsParams
 
 Matrix = NDArray[np.float64]
 
-_BULLET = re.compile(r"^\s*(?:[-*+\u2022\u2013]|\d+[.)])\s*")
+_BULLET = re.compile(r"^\s*(?:[-*+\u2022\u2013]|\d+[.)])(?:\s+|$)")
 _EMPHASIS = re.compile(r"[*`]+")
 _BREAK = re.compile(r"[.,;:!?\n]|\band\b|\bwith\b", re.IGNORECASE)
 _OPENING = re.compile(r"^(?:(?:an?|the|its|it|has)\s+)+", re.IGNORECASE)
@@ -78,6 +78,6 @@ def _distinct(phrases: Iterable[str], label: str) -> list[str]:
     kept: dict[str, str] = {}
     for phrase in phrases:
         text = _OPENING.sub("", " ".join(phrase.split())).strip(" .")
-        if text and label.casefold() not in text.casefold():
+        if text and not count_mentions([text], label):
             kept.setdefault(text.casefold(), text)
     return list(kept.values())

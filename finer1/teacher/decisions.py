@@ -10,6 +10,7 @@ from statistics import NormalDist
 
 from finer1.prompts import parse_completion, parse_sections, sections_text, split_options
 from finer1.records import Decision, Queued, Rationale
+from finer1.teacher.filters import has_bad_count, repeats_option, skips_option
 
 REJECT_REASONS = {
     "not_in_image": "describes what the image does not show",
@@ -94,9 +95,14 @@ def standing_decisions(decisions: Iterable[Decision]) -> dict[TextKey, Decision]
 
 
 def apply_decisions(
-    rationales: Sequence[Rationale], queued: Sequence[Queued], decisions: Iterable[Decision]
+    rationales: Sequence[Rationale],
+    queued: Sequence[Queued],
+    decisions: Iterable[Decision],
+    max_options: int,
 ) -> Reviewed:
     """Accept, reject or replace; queued rationales that pass come after the others.
+
+    max_options: of an edit.
 
     Raises ValueError for an edit that does not fit (check_edit), and when two texts for the same
     image are accepted.
@@ -106,7 +112,8 @@ def apply_decisions(
     at_hand = {text_key(row): row for row in (*rationales, *waiting)}
     fitting = {key: decision for key, decision in standing.items() if key in at_hand}
     judged = {name for name, _ in fitting}
-    kept = _kept(rationales, fitting, passes=True) + _kept(waiting, fitting, passes=False)
+    kept = _kept(rationales, fitting, max_options, passes=True)
+    kept += _kept(waiting, fitting, max_options, passes=False)
     twice = [name for name, count in Counter(row.id for row in kept).items() if count > 1]
     if twice:
         raise ValueError(f"{twice[0]} would be trained on twice; reject all but one of its texts")
@@ -120,14 +127,18 @@ def apply_decisions(
     )
 
 
-def check_edit(rationale: Rationale, edited: Rationale) -> None:
-    """Raise ValueError unless the edited text may be trained on in place of `rationale`."""
+def check_edit(rationale: Rationale, edited: Rationale, max_options: int) -> None:
+    """Raise ValueError unless the edited text may be trained on in place of `rationale`.
+
+    Sections must fit as the filters ask it; released prose must be well-formed and answer the
+    label, since its sections are not always found.
+    """
     where = f"decision on {rationale.id}"
     for name in ("id", "image_id", "category", "label", "question"):
         if getattr(edited, name) != getattr(rationale, name):
             raise ValueError(f"{where}: an edit must not change `{name}`")
     if edited.completion is None:
-        _check_sections(edited, where)
+        _check_sections(edited, max_options, where)
     elif rationale.completion in (None, edited.completion):
         raise ValueError(
             f"{where}: set `completion` to null in `edited`, or the old text would be trained on "
@@ -162,7 +173,10 @@ def _known_reasons(decision: Decision) -> set[str]:
 
 
 def _kept(
-    rationales: Sequence[Rationale], fitting: Mapping[TextKey, Decision], passes: bool
+    rationales: Sequence[Rationale],
+    fitting: Mapping[TextKey, Decision],
+    max_options: int,
+    passes: bool,
 ) -> list[Rationale]:
     """What is trained on; passes: whether rationales without a decision are."""
     kept = []
@@ -171,23 +185,23 @@ def _kept(
         if decision.verdict == "accept" if decision else passes:
             kept.append(rationale)
         elif decision and decision.verdict == "edit":
-            kept.append(_edited(rationale, decision))
+            kept.append(_edited(rationale, decision, max_options))
     return kept
 
 
-def _edited(rationale: Rationale, decision: Decision) -> Rationale:
+def _edited(rationale: Rationale, decision: Decision, max_options: int) -> Rationale:
     if decision.edited is None:
         raise ValueError(f"decision on {decision.id}: an edit needs the field `edited`")
-    check_edit(rationale, decision.edited)
+    check_edit(rationale, decision.edited, max_options)
     return decision.edited
 
 
-def _check_sections(edited: Rationale, where: str) -> None:
+def _check_sections(edited: Rationale, max_options: int, where: str) -> None:
     if edited.prediction != edited.label or edited.label not in edited.options:
         raise ValueError(
             f"{where}: the edited text must predict {edited.label} and have it among its options"
         )
-    if len({option.casefold() for option in edited.options}) < len(edited.options):
+    if repeats_option(edited.options):
         raise ValueError(f"{where}: an option of the edited text comes twice")
     text = sections_text(edited.analysis, edited.options, edited.comparison, edited.prediction)
     sections = parse_sections(text)
@@ -195,6 +209,12 @@ def _check_sections(edited: Rationale, where: str) -> None:
         raise ValueError(f"{where}: a section of the edited text is empty or holds a section's tag")
     if split_options(sections["options"]) != edited.options:
         raise ValueError(f"{where}: an option of the edited text holds a comma or a semicolon")
+    if has_bad_count(edited.options, max_options):
+        raise ValueError(
+            f"{where}: the edited text needs 2 to {max_options} options (cot.max_options)"
+        )
+    if skips_option(edited.options, edited.comparison):
+        raise ValueError(f"{where}: the comparison of the edited text must mention every option")
 
 
 def _count(rationales: Sequence[Rationale], fitting: Mapping[TextKey, Decision]) -> Counts:

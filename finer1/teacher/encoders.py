@@ -1,18 +1,23 @@
 """Text encoders for captions and concepts: unit vectors from a named encoder.
 
 char_ngrams     hashed character 3- to 5-grams within words; needs no model
-hf:<model>      a text model of transformers by name or folder, mean over the tokens of a text
-st:<model>      a sentence-transformers model by name or folder
+hf:<model>      a text model of transformers, mean over the tokens of a text
+st:<model>      a sentence-transformers model
+
+<model> is a folder, or `<hub id>@<commit>` for files of the hub that are on this disk.
 
 `char_ngrams` knows spelling, not meaning: "crimson cap" is as far from "red crown" as anything.
 """
 
+import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from finer1.engines.local_models import find_text_model
 from finer1.teacher.concepts import Matrix
 
 Encoder = Callable[[Sequence[str]], Matrix]
@@ -29,8 +34,9 @@ MAX_TOKENS = 512
 def load_encoder(name: str, home: Path, device: str) -> Encoder:
     """The encoder of this name, running on `device`: cpu, cuda or auto.
 
-    home: what a relative folder is relative to. Models come from this machine alone. Raises
-    ValueError when the name is unknown, the model is not there or its package is not installed.
+    home: what a relative folder is relative to. Models come from this machine alone; the log says
+    what the model is by its content or commit. Raises ValueError when the name is unknown, the
+    model is not there, runs code of its own or its package is not installed.
     """
     if name == "char_ngrams":
         return _char_ngrams
@@ -38,11 +44,13 @@ def load_encoder(name: str, home: Path, device: str) -> Encoder:
     if kind not in ("hf", "st") or not model:
         raise ValueError(
             f"concepts.encoder: {name!r} is unknown; use char_ngrams, hf:<model> or st:<model>, "
-            "such as st:sentence-transformers/all-mpnet-base-v2"
+            "such as st:models/all-mpnet-base-v2"
         )
-    source = str(home / model) if (home / model).is_dir() else model
+    found = find_text_model(f"concepts.encoder: {kind}", model, home)
     load = _load_transformers if kind == "hf" else _load_sentence_transformers
-    return load(name, source, device)
+    encoder = load(name, found.folder, device)
+    logging.getLogger(__name__).info("concepts.encoder: %s is %s", name, found.identity)
+    return encoder
 
 
 @contextmanager
@@ -61,7 +69,7 @@ def _loading(name: str) -> Iterator[None]:
         ) from error
 
 
-def _load_transformers(name: str, source: str, device: str) -> Encoder:
+def _load_transformers(name: str, source: Path, device: str) -> Encoder:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -92,7 +100,7 @@ def _load_transformers(name: str, source: str, device: str) -> Encoder:
     return _batched(encode_batch)
 
 
-def _load_sentence_transformers(name: str, source: str, device: str) -> Encoder:
+def _load_sentence_transformers(name: str, source: Path, device: str) -> Encoder:
     try:
         from sentence_transformers import SentenceTransformer
     except ModuleNotFoundError as error:
@@ -103,7 +111,13 @@ def _load_sentence_transformers(name: str, source: str, device: str) -> Encoder:
     from finer1.policy.folder import pick_device
 
     with _loading(name):
-        encoder = SentenceTransformer(source, device=pick_device(device), local_files_only=True)
+        _check_no_own_code(source)
+        encoder = SentenceTransformer(
+            str(source),
+            device=pick_device(device),
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+        )
 
     def encode(texts: Sequence[str]) -> Matrix:
         vectors = encoder.encode(
@@ -115,6 +129,18 @@ def _load_sentence_transformers(name: str, source: str, device: str) -> Encoder:
         return np.asarray(vectors, dtype=np.float64)
 
     return encode
+
+
+def _check_no_own_code(folder: Path) -> None:
+    """Raise ValueError when loading the model would import code of the folder or of its choice."""
+    modules = folder / "modules.json"
+    if modules.is_file():
+        for module in json.loads(modules.read_text(encoding="utf-8")):
+            if not str(module["type"]).startswith("sentence_transformers."):
+                raise ValueError(f"modules.json names the foreign class {module['type']}")
+    for path in sorted(folder.rglob("*config*.json")):
+        if "auto_map" in json.loads(path.read_text(encoding="utf-8")):
+            raise ValueError(f"{path.relative_to(folder)} has auto_map, which is code of its own")
 
 
 def _batched(encode_batch: Encoder) -> Encoder:

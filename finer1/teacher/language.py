@@ -1,19 +1,21 @@
 """Is a rationale written in English throughout (Sec. 4.2 of Fine-R1: no mixed languages).
 
-Three looks, cheapest first: the share of Latin letters, function words of other languages, and
+Three looks, cheapest first: letters that are not Latin, function words of other languages, and
 py3langid (a naive Bayes model over 140 languages that lies inside the package) on windows of
 words, since the usual slip is a sentence, not a whole text.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from finer1.teacher.wording import NAME
 
-_MIN_LATIN = 0.99
-"""Share of the letters. The usual slip is a few Han characters in an English text."""
+_LATIN = ("LATIN ", "MODIFIER LETTER ")
+"""What the Unicode name of a letter starts with; the modifiers stand in Hawaiian names."""
+_GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]+")
 
 # fmt: off
 _FOREIGN = frozenset({
@@ -46,10 +48,8 @@ def find_foreign(text: str) -> str | None:
     text: with the names of sub-categories taken out, which may be of any language. Fewer words
     than a window are judged by letters and function words alone: too few to tell.
     """
-    letters = [letter for letter in text if letter.isalpha()]
-    odd = [letter for letter in letters if letter >= "\u0250"]
-    if len(odd) > (1 - _MIN_LATIN) * len(letters):
-        return "".join(odd)
+    if odd := find_odd_letters(text):
+        return odd
     for word in re.findall(r"\w+", text.casefold()):
         if word in _FOREIGN:
             return word
@@ -57,6 +57,16 @@ def find_foreign(text: str) -> str | None:
         if _probability_of_english(window) < _MIN_ENGLISH:
             return window
     return None
+
+
+def find_odd_letters(text: str) -> str | None:
+    """The letters that are neither Latin nor a Greek one by itself, which is a symbol; None
+    without any."""
+    text = _GREEK.sub(lambda run: run.group() if len(run.group()) > 1 else "", text)
+    # Below U+00C0 are the ASCII letters, the micro sign and two ordinals.
+    letters = (letter for letter in text if letter >= "\u00c0" and letter.isalpha())
+    odd = [letter for letter in letters if not unicodedata.name(letter, "").startswith(_LATIN)]
+    return "".join(odd) or None
 
 
 def _words(text: str) -> list[str]:

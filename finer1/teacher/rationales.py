@@ -2,7 +2,8 @@
 
 Samples are drawn one by one with a seed of their own, so that through the generation store a
 changed filter generates nothing again: it only decides anew which known sample is the first to
-pass.
+pass. Not so with an engine that pads (transformers): its samples belong to their batch, so that
+after the first call, where other images are missing now, the batches are made anew.
 """
 
 import time
@@ -18,14 +19,14 @@ from finer1.engines.interface import Request, Sample
 from finer1.progress import Progress
 from finer1.prompts import QUESTIONS, parse_sections, question, split_options
 from finer1.records import ClassKey, ImageRecord, Queued, Rationale
-from finer1.teacher.filters import barred_options, failures, judge
+from finer1.teacher.filters import barred_options, judge
 from finer1.teacher.ladder import rungs
 from finer1.teacher.prompts import rationale_prompt
-from finer1.teacher.shots import class_key
 from finer1.teacher.yields import ClassYield
 
-BY_HAND = ("language",)
-"""Reasons that a person can put right: a sample that fails on nothing else may be queued."""
+_BY_HAND = "language"
+"""The reason that a person can put right. It is the last one checked, so that a sample that falls
+by it fails on nothing else, and may be queued."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Teacher:
 
     ask: Callable[[list[Request], float], list[Sample]]
     """One sample per request, at a temperature."""
+    num_made: Callable[[], int]
+    """Samples generated so far, without those that a store had."""
     identity: str
     labels: Mapping[str, Sequence[str]]
     """Category -> all its sub-categories."""
@@ -82,46 +85,49 @@ class _Wanted:
 
 
 def collect_rationales(
-    cases: Sequence[Case],
-    find_other: Callable[[ImageRecord, set[str]], Case | None],
+    images: Sequence[ImageRecord],
+    open_case: Callable[[ImageRecord], Case],
+    find_other: Callable[[ImageRecord, set[str]], ImageRecord | None],
     teacher: Teacher,
     settings: CotParams,
     seed: int,
     progress: Progress,
 ) -> Outcome:
-    """For each case the first sample that passes all filters, found on the rungs of the ladder.
+    """For each image the first sample that passes all filters, found on the rungs of the ladder.
 
-    With `cot.total` the cases are asked in order, as many as it takes. find_other: another image
+    With `cot.total` the images are asked about in order, as many as it takes. open_case: reads a
+    picture; is called for the images of a batch when it is their turn. find_other: another image
     of the same sub-category, its id not among the given ones; None where there is none.
-    progress: is advanced by the cases that have a rationale or are given up.
+    progress: is advanced by the images that have a rationale or are given up.
     """
-    collector = _Collector(find_other, teacher, settings, seed, progress)
+    collector = _Collector(open_case, find_other, teacher, settings, seed, progress)
     found = collector.found
-    left = deque(cases)
-    lacking = num_wanted(len(cases), settings)
+    left = deque(images)
+    lacking = num_wanted(len(images), settings)
     while left and lacking:
         batch: list[_Wanted] = []
         while left and len(batch) < lacking:
-            case = left.popleft()
-            if case.image.id not in found.asked:  # it may have stood in for another one
-                found.asked.add(case.image.id)
-                batch.append(_Wanted(case))
+            image = left.popleft()
+            if image.id not in found.asked:  # it may have stood in for another one
+                found.asked.add(image.id)
+                batch.append(_Wanted(open_case(image)))
         lacking -= collector.climb(batch)
     if lacking:
         progress.advance(lacking, words=collector.words())
     return replace(found, yields=dict(sorted(found.yields.items())))
 
 
-def num_wanted(num_cases: int, settings: CotParams) -> int:
-    """Rationales wanted of so many cases."""
-    return num_cases if settings.total is None else min(settings.total, num_cases)
+def num_wanted(num_images: int, settings: CotParams) -> int:
+    """Rationales wanted of so many images."""
+    return num_images if settings.total is None else min(settings.total, num_images)
 
 
 @dataclass
 class _Collector:
     """Asks about batches of cases, and counts over all of them."""
 
-    find_other: Callable[[ImageRecord, set[str]], Case | None]
+    open_case: Callable[[ImageRecord], Case]
+    find_other: Callable[[ImageRecord, set[str]], ImageRecord | None]
     teacher: Teacher
     settings: CotParams
     seed: int
@@ -130,6 +136,15 @@ class _Collector:
     samples: int = 0
     kept: int = 0
     start: float = field(default_factory=time.monotonic)
+    names: dict[str, tuple[frozenset[str], frozenset[str]]] = field(init=False)
+    """Category -> its sub-categories, and the options it must not have."""
+
+    def __post_init__(self) -> None:
+        labels = self.teacher.labels
+        self.names = {
+            category: (frozenset(labels[category]), barred_options(category, labels))
+            for category in labels
+        }
 
     def climb(self, batch: Sequence[_Wanted]) -> int:
         """Take the cases up the ladder; returns how many have a rationale in the end."""
@@ -151,8 +166,8 @@ class _Collector:
     def _change_image(self, item: _Wanted) -> bool:
         other = self.find_other(item.case.image, self.found.asked)
         if other is not None:
-            self.found.asked.add(other.image.id)
-            item.case = other
+            self.found.asked.add(other.id)
+            item.case = self.open_case(other)
         return other is not None
 
     def _try_rung(self, number: int, rung: RungParams, missing: list[_Wanted]) -> None:
@@ -175,9 +190,7 @@ class _Collector:
     def _take(self, item: _Wanted, sample: Sample, rung: int) -> None:
         """Judge a sample and count it."""
         image, text = item.case.image, sample.text
-        labels = self.teacher.labels
-        known = frozenset(labels[image.category])
-        barred = barred_options(image.category, labels)
+        known, barred = self.names[image.category]
         item.samples += 1
         tally = self._yield(item)
         tally.samples += 1
@@ -192,12 +205,10 @@ class _Collector:
         reason = str(judgement.reason)
         tally.rejected[reason] += 1
         self.found.rejects.append(Reject(image.id, reason, text))
-        if item.queued is None and reason in BY_HAND:
-            failed = failures(text, image.label, known, self.settings, barred)
-            if set(failed) <= set(BY_HAND):
-                sections = parse_sections(text)
-                options = split_options(sections["options"])
-                item.queued = Queued(self._rationale(item, sections, options), failed)
+        if item.queued is None and reason == _BY_HAND:
+            sections = parse_sections(text)
+            options = split_options(sections["options"])
+            item.queued = Queued(self._rationale(item, sections, options), (reason,))
 
     def _rationale(
         self, item: _Wanted, sections: Mapping[str, str], options: tuple[str, ...]
@@ -218,11 +229,11 @@ class _Collector:
         )
 
     def _yield(self, item: _Wanted) -> ClassYield:
-        return self.found.yields[class_key(item.case.image)]
+        return self.found.yields[item.case.image.class_key]
 
     def words(self) -> str:
-        """Rate and yield, for the line of progress."""
-        rate = self.samples / max(time.monotonic() - self.start, 1e-9)
+        """Rate of what is generated and yield, for the line of progress."""
+        rate = self.teacher.num_made() / max(time.monotonic() - self.start, 1e-9)
         share = 100 * self.kept / max(self.samples, 1)
         return f"{rate:.1f} samples/s, {share:.0f} % of them kept"
 

@@ -5,16 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from finer1.draws import draw
 from finer1.records import ClassKey, ImageRecord, SplitRecord
-
-
-def class_key(image: ImageRecord) -> ClassKey:
-    """Dataset, category and sub-category."""
-    return image.dataset, image.category, image.label
-
-
-def shot_order(images: Iterable[ImageRecord], seed: int) -> list[ImageRecord]:
-    """The images in the order in which the split gives out the shots of a sub-category."""
-    return sorted(images, key=lambda image: draw(seed, "shot", image.id))
+from finer1.splits import shot_order, unused_images
 
 
 def take_turns(images: Iterable[ImageRecord], seed: int) -> list[ImageRecord]:
@@ -24,7 +15,7 @@ def take_turns(images: Iterable[ImageRecord], seed: int) -> list[ImageRecord]:
     """
     by_class: dict[ClassKey, list[ImageRecord]] = defaultdict(list)
     for image in images:
-        by_class[class_key(image)].append(image)
+        by_class[image.class_key].append(image)
     order = sorted(by_class, key=lambda key: draw(seed, "turn", *key))
     shots = {key: shot_order(by_class[key], seed) for key in order}
     rounds = max(map(len, shots.values()), default=0)
@@ -36,21 +27,16 @@ def take_turns(images: Iterable[ImageRecord], seed: int) -> list[ImageRecord]:
 def free_images(
     index: Iterable[ImageRecord], splits: Sequence[SplitRecord], seed: int
 ) -> dict[ClassKey, list[ImageRecord]]:
-    """The images that a rationale may be about, of each seen sub-category, in shot order.
-
-    Those of part sft, and official training images without any part: a dataset without a
-    validation side of its own has none of these, since its validation takes all that is left.
-    """
-    sft = {row.image.id for row in splits if row.part == "sft"}
-    parts = {row.image.id for row in splits}
-    contents = {row.image.sha256 for row in splits}
-    seen = {class_key(row.image) for row in splits if row.seen}
-    free: dict[ClassKey, list[ImageRecord]] = defaultdict(list)
-    for image in index:
-        is_unused = image.id not in parts and image.sha256 not in contents
-        if image.id in sft or (image.official == "train" and is_unused):
-            free[class_key(image)].append(image)
-    return {key: shot_order(free[key], seed) for key in sorted(seen)}
+    """The images that a rationale may be about, of each seen sub-category, in shot order: those
+    of part sft, and unused ones (unused_images)."""
+    free: dict[ClassKey, list[ImageRecord]] = {
+        key: [] for key in sorted({row.image.class_key for row in splits if row.seen})
+    }
+    sft = [row.image for row in splits if row.part == "sft"]
+    for image in (*sft, *unused_images(index, splits)):
+        if image.class_key in free:
+            free[image.class_key].append(image)
+    return {key: shot_order(images, seed) for key, images in free.items()}
 
 
 def next_image(

@@ -84,16 +84,19 @@ def yield_table(
 ) -> list[dict[str, object]]:
     """A row per sub-category to look at.
 
-    seconds: of all the sampling; shared out by tokens, since a batch holds many sub-categories.
+    seconds: that all the sampling took in this run; shared out by tokens, since a batch holds many
+    sub-categories, or by samples where no server counts tokens.
     """
-    total = max(add_yields(yields.values()).tokens, 1)
+    total = add_yields(yields.values())
+    measure = "tokens" if total.tokens else "samples"
+    second = seconds / max(getattr(total, measure), 1)
     return [
         {
             "dataset": dataset,
             "category": category,
             "label": label,
             **{name: getattr(count, name) for name in _COUNTS},
-            "seconds": round(seconds * count.tokens / total, 2),
+            "seconds in this run": round(second * getattr(count, measure), 2),
             "cost": cost(count.tokens, price),
             "rungs": ", ".join(f"{rung}: {kept}" for rung, kept in sorted(count.rungs.items())),
             "rejected": ", ".join(f"{name} {n}" for name, n in count.rejected.most_common()),

@@ -19,6 +19,10 @@ def test_a_stage_that_runs_the_projects_models_depends_on_no_teacher(repository)
     assert not deps & TEACHERS
 
 
+def test_a_stage_that_serves_depends_on_what_vllm_loads_by_name(repository):
+    assert "finer1/serving/worker.py" in code_deps("tapo", repository)
+
+
 def test_download_depends_on_what_any_reader_imports(repository):
     deps = code_deps("download", repository)
     readers = ("aircraft", "bird", "car", "dog", "flower", "pet", "world")

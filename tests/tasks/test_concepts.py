@@ -37,3 +37,11 @@ def test_quality_is_measured_on_the_embedded_world(run):
 
 def test_quality_is_unknown_for_other_images(run, own_images):
     assert "concepts/precision" not in run(own_images[1])
+
+
+def test_the_line_in_whose_middle_a_list_was_cut_is_dropped(run, own_images, caplog):
+    # The template engine counts words; its lists have 8 phrases of 2 words, in 9 words, since a
+    # line break is no space.
+    figures = run(own_images[1] | {"concepts.max_tokens": 3})
+    assert figures["concepts/lists_cut"] > 0
+    assert "was cut; its last line is dropped" in caplog.text

@@ -102,6 +102,13 @@ def test_acceptance_is_of_what_passed_the_filters(run_review, teach, make_contex
     assert metrics["review/queued_accepted"] == metrics["review/reason_leak"] == 1
 
 
+def test_decision_that_a_kill_cut_short_names_the_remedy(run_review, teach, make_context):
+    path = make_context("review", teach[0]).params.paths.decisions
+    path.write_text('{"id": "cot/a", "sha', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"decisions.jsonl:1: .*`finer1 review` cuts off"):
+        run_review()
+
+
 @pytest.fixture
 def page(make_context, teach, tmp_path, repository):
     """A browser's tab on the page that `finer1 review` serves in tmp_path."""

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from finer1.params import load_params
+from tasks.stage import _logged_params
 from tasks.tracking import EXPERIMENT
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,14 @@ def run(project, action, stage="toy", **environ):
     return subprocess.run(
         [sys.executable, "toy.py"], cwd=project, env=environ, capture_output=True, text=True
     )
+
+
+def test_a_parameter_inside_a_section_is_logged_alone(project):
+    graph = yaml.safe_load((project / "dvc.yaml").read_text())
+    graph["stages"]["toy"]["params"] = ["seed", "review.mode"]
+    (project / "dvc.yaml").write_text(yaml.safe_dump(graph))
+    params = load_params(project / "params.yaml")
+    assert _logged_params(params, "toy", project) == {"seed": params.seed, "review.mode": "pass"}
 
 
 def test_a_stage_writes_its_metrics_and_leaves_no_scratch(project):

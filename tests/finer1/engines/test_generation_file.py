@@ -59,7 +59,9 @@ def test_a_damaged_line_is_named(path, line):
     GenerationFile(path).add({"1": A})
     with path.open("ab") as file:
         file.write(line + b"\n")
-    with pytest.raises(ValueError, match=r"engine.jsonl:2: damaged line; delete the file"):
+    with pytest.raises(
+        ValueError, match=r"engine.jsonl:2: damaged line; delete this line, not the file"
+    ):
         GenerationFile(path)
 
 

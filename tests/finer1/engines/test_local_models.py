@@ -62,8 +62,26 @@ def test_a_model_that_was_fetched_in_part_says_what_is_missing(hub):
 
 def test_a_folder_without_weights_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ValueError, match="lacks 2 files, the first is model.safetensors; copy all"):
+    for name in ("generation_config", "processor_config", "tokenizer", "tokenizer_config"):
+        (tmp_path / f"{name}.json").write_text("{}")
+    with pytest.raises(ValueError, match="lacks 1 files, the first is model.safetensors; copy all"):
         find_model("vllm", settings(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("file", "missing"),
+    [
+        ("generation_config.json", "generation_config.json"),
+        ("processor_config.json", "preprocessor_config.json or processor_config.json"),
+        ("tokenizer.json", "tokenizer.json or tokenizer.model or vocab.json"),
+        ("tokenizer_config.json", "tokenizer_config.json"),
+    ],
+)
+def test_a_folder_without_one_of_the_small_files_is_refused(tiny_model, tmp_path, file, missing):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / file).unlink()
+    with pytest.raises(ValueError, match=f"lacks 1 files, the first is {missing}; copy all"):
+        find_model("vllm", settings(str(folder)))
 
 
 @pytest.mark.parametrize("name", ["Qwen/Qwen2.5-VL-32B-Instruct", "models/none", "a/b@main", "gpt"])

@@ -1,5 +1,6 @@
 import base64
 import io
+import threading
 import time
 
 import httpx
@@ -9,7 +10,7 @@ from PIL import Image
 from finer1.engines.interface import EngineSettings, Request, Sample, Sampling, load_engine
 from finer1.engines.openai import OpenAIEngine
 from finer1.model_params import TeacherParams
-from finer1.serving.protocol import ATTEMPTS
+from finer1.serving.protocol import ATTEMPTS, TIME_OUTS, connect
 
 ONE = Sampling(n=1, temperature=0.7, top_p=0.9, max_tokens=50)
 TEACHER = TeacherParams(
@@ -22,10 +23,21 @@ def load(server, name="openai", key=None):
     return load_engine(name, settings)
 
 
-def hurried(server, waits):
+class Noted(threading.Event):
+    """Notes the waits instead of waiting."""
+
+    def __init__(self, waits):
+        super().__init__()
+        self.waits = waits
+
+    def wait(self, timeout=None):
+        self.waits.append(timeout)
+        return self.is_set()
+
+
+def hurried(server, waits, key=None):
     """The engine, noting its waits instead of waiting."""
-    client = httpx.Client(base_url=f"{server.url}/", timeout=0.3)
-    return OpenAIEngine(client, "finer", 4, waits.append)
+    return OpenAIEngine(connect(server.url, key, False, 0.3), "finer", 4, Noted(waits))
 
 
 def one_answer(*choices, **usage):
@@ -174,6 +186,17 @@ def test_wrong_key_is_refused_without_printing_it(server):
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.parametrize("lead", [0, 150, 180])  # the key may lie across the place of a cut
+@pytest.mark.parametrize("status", [200, 429])
+def test_no_answer_with_an_error_prints_the_key(server, caplog, status, lead):
+    key = "secret" * 8
+    server.script = [(status, {"error": "x" * lead + key})] * ATTEMPTS
+    with pytest.raises(ConnectionError) as error:
+        hurried(server, [], key).generate([Request("q")], ONE)
+    assert "secret" not in str(error.value) + caplog.text
+    assert "***" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("headers", "wait"),
     [
@@ -251,8 +274,11 @@ def test_a_passing_fault_leaves_no_trace_in_the_answers(server, fault):
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_lasting_fault_is_one_error(server, fault):
     server.script = [fault] * ATTEMPTS
-    with pytest.raises(ConnectionError, match=r"/v1/chat/completions does not answer after 9 "):
+    tries = TIME_OUTS if fault is stay_silent else ATTEMPTS
+    match = rf"/v1/chat/completions does not answer after {tries} tries"
+    with pytest.raises(ConnectionError, match=match):
         hurried(server, []).generate([Request("q")], ONE)
+    assert len(server.requests) == tries
 
 
 def test_page_instead_of_json_is_a_failed_connection(server):
@@ -292,13 +318,14 @@ def test_answers_under_way_are_kept_when_another_request_is_refused(server):
     given = []
     with pytest.raises(ValueError, match="image too large"):
         given.extend(load(server).stream([Request(f"{i}") for i in range(40)], ONE))
+    assert len(given) == len(server.requests) - 1  # each was answered but the one refused
     assert len(server.requests) < 12  # four at once, and few more until the refusal is seen
 
 
 def test_dead_server_is_a_failed_connection():
     client = httpx.Client(base_url="http://127.0.0.1:1/v1/")
     with pytest.raises(ConnectionError, match="ConnectError"):
-        OpenAIEngine(client, "finer", 4, lambda _: None).generate([Request("q")], ONE)
+        OpenAIEngine(client, "finer", 4, Noted([])).generate([Request("q")], ONE)
 
 
 def test_name_of_the_model_comes_with_the_engines_name(server):

@@ -40,6 +40,13 @@ def test_a_second_call_generates_nothing(tmp_path):
     ]
 
 
+def test_what_is_made_is_counted_and_what_was_there_is_not(tmp_path):
+    GenerationStore(tmp_path, 2).generate(Echo(), requests("a"), SAMPLING, "t")
+    store = GenerationStore(tmp_path, 2)
+    store.generate(Echo(), requests("a", "b", "c"), SAMPLING, "t")
+    assert (store.num_made, store.tokens_made) == (4, 4)  # b and c, two samples of one token
+
+
 @pytest.mark.parametrize("pads", [False, True])
 def test_a_killed_run_continues_with_the_same_batches(tmp_path, pads):
     texts = requests("a", "b", "c", "d", "e")

@@ -52,7 +52,7 @@ def make_desk(repository, tmp_path):
     params = load_params(repository / "params.yaml")
     paths = params.paths.model_copy(update={name: tmp_path / path for name, path in params.paths})
 
-    def make(rationales=None, queued=(), yields=None, per_class=None, reviewer="me"):
+    def make(rationales=None, queued=(), yields=None, per_class=None, reviewer="me", seen=None):
         rows = [rationale(label) for label in LABELS] if rationales is None else rationales
         labels = dict.fromkeys([*LABELS, *(row.label for row in rows)])
         _write_images(paths, labels)
@@ -60,13 +60,16 @@ def make_desk(repository, tmp_path):
         write_jsonl(paths.queue, [Queued(row, ("language",)) for row in queued])
         write_jsonl(
             paths.concepts,
-            [Concepts(row.image_id, row.label, (), ("red crown",), (1.0,)) for row in rows],
+            [
+                Concepts(row.image_id, row.label, (), ("red crown",), (1.0,))
+                for row in (rows if seen is None else seen)
+            ],
         )
         kept = Counter(("w", row.category, row.label) for row in rows)
         default = {key: ClassYield(asked=1, kept=1, samples=1) for key in kept}
         write_yields(paths.cot_yield, yields or default, 1, ())
         items = read_items(paths, per_class)
-        desk = Desk(items, paths.decisions, reviewer, now=lambda: "2026-01-01T00:00:00Z")
+        desk = Desk(items, paths.decisions, reviewer, 4, now=lambda: "2026-01-01T00:00:00Z")
         view = View(desk, ImageArchive(paths.images))
         return SimpleNamespace(desk=desk, view=view, items=items, paths=paths)
 

@@ -6,6 +6,7 @@ from finer1.records import Decision, read_jsonl
 from finer1.review.desk import Desk
 from finer1.review.texts import texts_of
 from finer1.teacher.decisions import rationale_hash
+from tests.finer1.review.conftest import rationale
 
 
 @pytest.fixture
@@ -63,11 +64,33 @@ def test_undo_takes_back_one_after_the_other(made):
 
 
 def test_undo_leaves_others_verdicts(made):
-    other = Desk(made.items, made.paths.decisions, "you")
+    other = Desk(made.items, made.paths.decisions, "you", 4)
     made.desk.reject(0, [])
     other.reject(1, [])
     assert made.desk.undo() == 0
     assert list(made.desk.standing()) == [made.items[1].key]
+
+
+def test_undo_takes_back_ones_own_where_anothers_later_verdict_stands(made):
+    other = Desk(made.items, made.paths.decisions, "you", 4)
+    made.desk.reject(0, [])
+    other.accept(0, texts_of(made.items[0].rationale))
+    assert made.desk.undo() == 0
+    left = made.desk.standing()[made.items[0].key]
+    assert (left.reviewer, left.verdict) == ("you", "accept")
+
+
+def test_verdict_on_what_is_no_longer_shown_is_refused(made):
+    made.desk.check_shown(1, made.desk.mark(1))
+    with pytest.raises(ValueError, match="the page had moved on to oak wren"):
+        made.desk.check_shown(1, made.desk.mark(0))
+
+
+def test_another_text_about_the_same_image_is_another_item(make_desk):
+    texts = [rationale("elm wren"), rationale("elm wren", analysis="new")]
+    made = make_desk(texts)
+    with pytest.raises(ValueError, match="nothing was written"):
+        made.desk.check_shown(0, made.desk.mark(1))
 
 
 def test_next_open_goes_round_and_stays_when_all_is_judged(made):

@@ -56,6 +56,16 @@ def test_rationale_without_options_has_no_competitor(make_desk):
     assert make_desk([rationale("elm wren", options=())]).items[0].competitor is None
 
 
+def test_stand_in_image_has_the_concepts_of_its_class(make_desk):
+    # image 0 is the SFT image of the elm wren, image 1 none that the stage `concepts` saw
+    made = make_desk([rationale("elm wren", 1)], seen=[rationale("elm wren", 0)])
+    assert made.items[0].concepts == ("red crown",)
+
+
+def test_image_of_a_class_without_concepts_has_none(make_desk):
+    assert make_desk([rationale("elm wren", 1)], seen=[]).items[0].concepts == ()
+
+
 def test_without_any_rationale_there_is_nothing_to_judge(make_desk):
     with pytest.raises(ValueError, match="holds no rationale; look at"):
         make_desk([])

@@ -72,6 +72,24 @@ def test_full_disk_leaves_the_file_as_it_was(path, monkeypatch):
     assert path.read_bytes() == before
 
 
+def test_write_that_stops_half_way_leaves_the_file_as_it_was(path, repository):
+    append_decision(path, decision())
+    before = path.read_bytes()
+    code = (
+        "import resource, sys; from pathlib import Path; from finer1.records import Decision;"
+        "from finer1.review.journal import append_decision; path = Path(sys.argv[1]);"
+        "size = path.stat().st_size + 20;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size));"
+        "append_decision(path, Decision('cot/b', '0' * 64, 'accept', 'me', 't'))"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code, str(path)], cwd=repository, capture_output=True, text=True
+    )
+    assert child.returncode == 1
+    assert "OSError: [Errno 27] File too large" in child.stderr
+    assert path.read_bytes() == before
+
+
 def test_two_processes_lose_no_line(path, repository):
     code = (
         "import sys; from pathlib import Path; from finer1.records import Decision;"

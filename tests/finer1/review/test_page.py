@@ -1,7 +1,10 @@
 """The page in a real browser: that it shows hostile texts, asks nobody else, and fits a phone."""
 
+import time
+
 import pytest
 
+from finer1.records import Decision, read_jsonl
 from finer1.review.page import serve
 from tests.finer1.review.chromium import chromium_tab
 from tests.finer1.review.conftest import LABELS, rationale
@@ -93,6 +96,30 @@ def test_a_verdict_that_cannot_be_kept_is_told_and_the_text_stays(make_desk, ope
     field = "document.querySelector('#prediction textarea, #prediction input').value"
     assert tab.run(field) == "a heron"
     assert made.desk.standing() == {}
+
+
+@pytest.mark.parametrize("keys", [("r", "a"), ("ArrowRight", "a")])
+def test_key_before_the_answer_falls_on_no_rationale(make_desk, open_page, keys):
+    made = make_desk()
+    tab = open_page(made)
+    for key in keys:
+        tab.press(key)
+    tab.wait(f"document.querySelector('.label').innerText.includes({LABELS[1]!r})")
+    time.sleep(1)  # an answer to the second key would come after the first one's
+    first = made.items[0].key
+    verdicts = {key: row.verdict for key, row in made.desk.standing().items()}
+    assert verdicts == ({first: "reject"} if keys[0] == "r" else {})
+    tab.press("a")
+    tab.wait(f"document.querySelector('.notice').innerText === 'Accepted: {LABELS[1]}.'")
+    assert made.desk.standing()[made.items[1].key].verdict == "accept"
+
+
+def test_server_refuses_a_verdict_on_what_it_no_longer_shows(make_desk, open_page):
+    made = make_desk()
+    tab = open_page(made)
+    tab.run("for (const id of ['reject', 'accept']) document.querySelector(`button#${id}`).click()")
+    tab.wait("document.querySelector('.notice.error')?.innerText.includes('had moved on')")
+    assert len(read_jsonl(made.paths.decisions, Decision)) == 1  # whichever came first
 
 
 def test_undo_key_goes_back_to_what_was_judged(make_desk, open_page):

@@ -39,6 +39,20 @@ def test_figures_equal_the_hand_worked_ones():
     }
 
 
+def test_what_the_selection_finds_the_count_of_mentions_misses():
+    figures = measure_selection([row("red crown")], [CANDIDATES], [TRUTH])
+    assert figures == {
+        "concepts/precision": 1,
+        "concepts/recall": 1 / 2,
+        # 1 of 1 pick is true with a chance of 2/4
+        "concepts/random_precision": 1 / 2,
+        "concepts/random_recall": 1 / 4,
+        # mentioned most: two wings
+        "concepts/frequency_precision": 0,
+        "concepts/frequency_recall": 0,
+    }
+
+
 def test_figures_are_means_over_the_images():
     rows = [row("red crown", "long tail"), row("blue crown")]
     figures = measure_selection(rows, [CANDIDATES] * 2, [TRUTH] * 2)

@@ -135,6 +135,16 @@ def test_concept_that_names_the_class_is_dropped():
     assert listed_concepts("typical eared grebe look\nred eye", "Eared Grebe") == ["red eye"]
 
 
+def test_label_is_dropped_as_whole_words_only():
+    text = "catlike gait\nlooks like a Cat\nlong tail"
+    assert listed_concepts(text, "cat") == ["catlike gait", "long tail"]
+
+
+def test_a_number_that_no_space_follows_is_no_bullet():
+    text = "2.5 cm long bill\n1. -shaped mark\n-\n2."
+    assert listed_concepts(text, "x") == ["2.5 cm long bill", "-shaped mark"]
+
+
 def test_captions_are_split_into_distinct_phrases():
     captions = ["A small bird with a red eye, and a black neck.", "It has a red eye; long toes"]
     assert caption_phrases(captions, "x") == ["small bird", "red eye", "black neck", "long toes"]

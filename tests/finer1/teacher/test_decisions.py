@@ -47,8 +47,12 @@ def decide(row, verdict, edited=None, reviewer="me", reasons=()):
     )
 
 
+def applied(rows, queue, decisions):
+    return apply_decisions(rows, queue, decisions, max_options=4)
+
+
 def test_without_decisions_what_passed_the_filters_passes_and_the_queue_does_not():
-    reviewed = apply_decisions(ROWS, QUEUE, [])
+    reviewed = applied(ROWS, QUEUE, [])
     assert reviewed.rationales == ROWS
     assert reviewed.filtered == Counts(accepted=0, edited=0, rejected=0, undecided=3)
     assert reviewed.queued == Counts(accepted=0, edited=0, rejected=0, undecided=1)
@@ -56,41 +60,41 @@ def test_without_decisions_what_passed_the_filters_passes_and_the_queue_does_not
 
 def test_rejected_is_left_out():
     decisions = [decide(ROWS[1], "reject"), decide(ROWS[0], "accept")]
-    reviewed = apply_decisions(ROWS, [], decisions)
+    reviewed = applied(ROWS, [], decisions)
     assert reviewed.rationales == [ROWS[0], ROWS[2]]
     assert reviewed.filtered == Counts(accepted=1, edited=0, rejected=1, undecided=1)
 
 
 def test_accepted_queued_rationale_comes_after_the_others():
-    reviewed = apply_decisions(ROWS, QUEUE, [decide(WAITING, "accept")])
+    reviewed = applied(ROWS, QUEUE, [decide(WAITING, "accept")])
     assert reviewed.rationales == [*ROWS, WAITING]
     assert reviewed.queued.accepted == 1
     assert reviewed.filtered.accepted == 0
 
 
 def test_rejected_queued_rationale_does_not_pass():
-    assert apply_decisions(ROWS, QUEUE, [decide(WAITING, "reject")]).rationales == ROWS
+    assert applied(ROWS, QUEUE, [decide(WAITING, "reject")]).rationales == ROWS
 
 
 def test_edit_replaces_the_text():
     edited = replace(ROWS[0], analysis="a bright red eye")
-    reviewed = apply_decisions(ROWS, [], [decide(ROWS[0], "edit", edited)])
+    reviewed = applied(ROWS, [], [decide(ROWS[0], "edit", edited)])
     assert reviewed.rationales == [edited, *ROWS[1:]]
 
 
 def test_edited_prose_is_trained_on_as_edited():
     edited = replace(PROSE, completion="<think>It swims.</think><answer>Grebe</answer>")
-    assert apply_decisions([PROSE], [], [decide(PROSE, "edit", edited)]).rationales == [edited]
+    assert applied([PROSE], [], [decide(PROSE, "edit", edited)]).rationales == [edited]
 
 
 def test_edited_sections_of_prose_take_its_place():
     edited = replace(PROSE, completion=None, analysis="a bright red eye")
-    assert apply_decisions([PROSE], [], [decide(PROSE, "edit", edited)]).rationales == [edited]
+    assert applied([PROSE], [], [decide(PROSE, "edit", edited)]).rationales == [edited]
 
 
 def test_last_decision_counts():
     decisions = [decide(ROWS[0], "reject"), decide(ROWS[0], "accept")]
-    assert apply_decisions(ROWS, [], decisions).rationales == ROWS
+    assert applied(ROWS, [], decisions).rationales == ROWS
 
 
 def test_undo_brings_back_the_decision_before():
@@ -105,13 +109,13 @@ def test_undo_takes_back_only_what_the_same_reviewer_did():
 
 
 def test_undo_without_anything_to_take_back_changes_nothing():
-    assert apply_decisions(ROWS, [], [decide(ROWS[0], "undo")]).rationales == ROWS
+    assert applied(ROWS, [], [decide(ROWS[0], "undo")]).rationales == ROWS
 
 
 def test_decision_about_another_text_is_stale_and_changes_nothing():
     old = replace(ROWS[0], analysis="old text")
     decisions = [decide(old, "reject"), decide(rationale("gone"), "reject")]
-    reviewed = apply_decisions(ROWS, [], decisions)
+    reviewed = applied(ROWS, [], decisions)
     assert reviewed.rationales == ROWS
     assert reviewed.stale == ["cot/a", "cot/gone"]
 
@@ -119,7 +123,7 @@ def test_decision_about_another_text_is_stale_and_changes_nothing():
 def test_rationale_that_was_judged_again_is_not_stale():
     old = replace(ROWS[0], analysis="old text")
     decisions = [decide(old, "reject"), decide(ROWS[0], "accept")]
-    assert apply_decisions(ROWS, [], decisions).stale == []
+    assert applied(ROWS, [], decisions).stale == []
 
 
 def test_rejects_are_counted_by_reason():
@@ -129,13 +133,13 @@ def test_rejects_are_counted_by_reason():
         decide(WAITING, "reject", reasons=("of my own",)),
         decide(ROWS[2], "accept", reasons=("leak",)),
     ]
-    assert apply_decisions(ROWS, QUEUE, decisions).reasons == {"leak": 2, "untrue": 1, "other": 1}
+    assert applied(ROWS, QUEUE, decisions).reasons == {"leak": 2, "untrue": 1, "other": 1}
 
 
 def test_two_accepted_texts_of_one_image_are_refused():
     twin = replace(ROWS[0], analysis="another")
     with pytest.raises(ValueError, match="cot/a would be trained on twice; reject all but one"):
-        apply_decisions(ROWS, [Queued(twin, ("language",))], [decide(twin, "accept")])
+        applied(ROWS, [Queued(twin, ("language",))], [decide(twin, "accept")])
 
 
 @pytest.mark.parametrize(
@@ -147,6 +151,9 @@ def test_two_accepted_texts_of_one_image_are_refused():
         (replace(ROWS[0], options=("Crow", "Wren")), "must predict Grebe"),
         (replace(ROWS[0], options=("Grebe", "grebe")), "comes twice"),
         (replace(ROWS[0], options=("Grebe", "Crow, old")), "comma or a semicolon"),
+        (replace(ROWS[0], options=("Grebe",)), "2 to 4 options"),
+        (replace(ROWS[0], options=("Grebe", *"abcd")), "2 to 4 options"),
+        (replace(ROWS[0], options=("Grebe", "Wren")), "must mention every option"),
         (replace(ROWS[0], analysis=" "), "a section of the edited text is empty"),
         (replace(ROWS[0], analysis="</think>"), "or holds a section's tag"),
         (PROSE, "set `completion` to null"),
@@ -154,7 +161,7 @@ def test_two_accepted_texts_of_one_image_are_refused():
 )
 def test_edit_that_does_not_fit_is_refused(edited, message):
     with pytest.raises(ValueError, match=message):
-        apply_decisions(ROWS, [], [decide(ROWS[0], "edit", edited)])
+        applied(ROWS, [], [decide(ROWS[0], "edit", edited)])
 
 
 @pytest.mark.parametrize(
@@ -167,7 +174,7 @@ def test_edit_that_does_not_fit_is_refused(edited, message):
 )
 def test_edit_of_prose_that_does_not_fit_is_refused(edited, message):
     with pytest.raises(ValueError, match=message):
-        apply_decisions([PROSE], [], [decide(PROSE, "edit", edited)])
+        applied([PROSE], [], [decide(PROSE, "edit", edited)])
 
 
 def test_wilson_interval_of_nine_in_ten():

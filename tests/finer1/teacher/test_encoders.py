@@ -1,11 +1,15 @@
 import importlib.util
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from finer1.files import sha256_folder
 from finer1.teacher.encoders import BATCH_SIZE, load_encoder
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "crown", "long", "tail", "wing")
@@ -57,9 +61,47 @@ def test_unknown_encoder_is_refused_with_what_there_is():
 @pytest.mark.skipif(
     importlib.util.find_spec("sentence_transformers") is not None, reason="it is installed"
 )
-def test_missing_package_is_named():
+def test_missing_package_is_named(tiny_bert):
     with pytest.raises(ValueError, match="needs the package sentence-transformers"):
-        load("st:all-MiniLM-L6-v2")
+        load(f"st:{tiny_bert}")
+
+
+def test_sentence_transformers_gives_the_same_mean(tiny_bert):
+    pytest.importorskip("sentence_transformers")
+    texts = ["red crown", "long tail wing"]
+    # A folder that says nothing of its own gets the mean over the tokens.
+    assert load(f"st:{tiny_bert}")(texts) == pytest.approx(load(f"hf:{tiny_bert}")(texts), abs=1e-6)
+
+
+def test_sentence_transformers_takes_no_pickled_weights(tiny_bert, tmp_path):
+    pytest.importorskip("sentence_transformers")
+    folder = shutil.copytree(tiny_bert, tmp_path / "bert")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"st:.* cannot be loaded: .*safetensors"):
+        load(f"st:{folder}")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("modules.json", [{"type": "os.system"}], "foreign class os.system"),
+        ("1_Own/config.json", {"auto_map": {"AutoModel": "own.Model"}}, "1_Own/config.* auto_map"),
+    ],
+)
+def test_sentence_transformers_runs_no_code_of_a_folder(tiny_bert, tmp_path, file, content, reason):
+    pytest.importorskip("sentence_transformers")
+    folder = shutil.copytree(tiny_bert, tmp_path / "bert")
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"st:.* cannot be loaded: .*{reason}"):
+        load(f"st:{folder}")
+
+
+def test_the_log_names_the_content_of_the_model(tiny_bert, caplog):
+    with caplog.at_level("INFO"):
+        load(f"hf:{tiny_bert}")
+    assert f"hf:{tiny_bert} is {sha256_folder(tiny_bert)}" in caplog.text
 
 
 def test_transformers_model_gives_the_mean_over_the_tokens(tiny_bert):
@@ -95,11 +137,18 @@ def test_no_text_is_no_row(tiny_bert):
     assert len(load(f"hf:{tiny_bert}")([])) == 0
 
 
-def test_model_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"encoder: hf:nowhere/none cannot be loaded: .*folder of"):
-        load("hf:nowhere/none", tmp_path)
+@pytest.mark.parametrize("name", ["hf:nowhere/none", "st:nowhere/none@main"])
+def test_model_by_a_name_that_may_change_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=rf"encoder: {name} names neither a folder nor a model of"):
+        load(name, tmp_path)
+
+
+def test_model_that_was_not_fetched_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"encoder: hf:a/b@0+: the model is not on this disk; fet"):
+        load(f"hf:a/b@{'0' * 40}", tmp_path)
 
 
 def test_folder_without_a_model_is_named(tmp_path):
+    (tmp_path / "README.md").write_text("no model")
     with pytest.raises(ValueError, match=r"concepts.encoder: hf:.* cannot be loaded"):
         load(f"hf:{tmp_path}")

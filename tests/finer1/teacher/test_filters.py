@@ -1,7 +1,10 @@
+from collections import Counter
+
 import pytest
 
 from finer1.params import load_params
 from finer1.prompts import sections_text
+from finer1.reference.classes import released_classes
 from finer1.released.rationales import load_released_rationales
 from finer1.teacher.filters import REASONS, barred_options, failures, judge
 
@@ -135,6 +138,7 @@ def test_without_sections_there_is_nothing_else_to_check(settings):
 def test_every_reason_has_a_name_of_its_own():
     assert REASONS[0] == "format"
     assert len(set(REASONS)) == 12
+    assert REASONS[-1] == "language"  # what falls by it alone is queued
 
 
 @pytest.mark.parametrize(
@@ -149,6 +153,33 @@ def test_any_option_may_be_new_but_of_no_other_category(settings, option, is_goo
     )
     found = failures(text, "Bewick Wren", KNOWN, loose, barred)
     assert found == (() if is_good else ("option_unknown",))
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("\u9e2a\u9e1f", ("language",)),
+        ("Wren \u043a", ("language",)),
+        ("Wren as the description says", ("leak",)),
+        ("Troglodyte mignon", ()),
+    ],
+)
+def test_what_hides_in_a_new_option_is_looked_at(settings, option, expected):
+    loose = settings.model_copy(update={"options": "any"})
+    text = written(
+        options=f"Bewick Wren, {option}", comparison=f"Bewick Wren has it; {option} has not."
+    )
+    assert failures(text, "Bewick Wren", KNOWN, loose) == expected
+
+
+def test_many_new_names_are_no_foreign_language(settings):
+    loose = settings.model_copy(update={"options": "any"})
+    names = ["Aquilegia caerulea", "Aquilegia hybrida", "Aquilegia chrysantha"]
+    text = written(
+        options=", ".join(["Bewick Wren", *names]),
+        comparison=f"Bewick Wren {' '.join(names * 4)}",
+    )
+    assert failures(text, "Bewick Wren", KNOWN, loose) == ()
 
 
 def test_name_that_two_categories_share_is_not_barred():
@@ -175,12 +206,17 @@ def test_released_rationales_fall_as_counted(settings, repository):
     for item in load_released_rationales(path):
         prose = item.prose
         text = sections_text(prose.analysis, prose.options, prose.comparison, prose.prediction)
-        found += failures(text, item.answer, frozenset(), loose)
+        known = frozenset(released_classes(item.key[0]))
+        found += failures(text, item.answer, known, loose)
     # 135 rationales. Their predictions are mostly sentences, their options often name the class
     # otherwise ("Cairn Terrier" for Cairn): a closed form was not asked of that teacher.
-    assert 69 <= found.count("leak") <= 79  # 74 seen to leak, of 20 read all did
-    assert found.count("refusal") == 2  # "not of an airplane but rather ... audio equipment"
-    assert found.count("residue") == 4
-    assert found.count("language") == 0
-    assert found.count("length") == 0
-    assert found.count("format") == 0
+    assert Counter(found) == {
+        "prediction": 120,
+        "leak": 75,
+        "label_not_an_option": 66,
+        "comparison": 19,
+        "residue": 4,
+        "refusal": 2,  # "not of an airplane but rather ... audio equipment"
+        "option_count": 1,  # no options found in the prose
+        "option_repeated": 1,
+    }

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from finer1.teacher import language
-from finer1.teacher.language import find_foreign
+from finer1.teacher.language import find_foreign, find_odd_letters
 from finer1.teacher.wording import NAME
 
 ENGLISH = (
@@ -63,6 +63,27 @@ def test_few_foreign_words_are_found(slip):
 )
 def test_english_is_not_foreign_with_latin_names_accents_or_few_words(text):
     assert find_foreign(text) is None
+
+
+def test_three_han_characters_among_500_words_are_found():
+    # 34 words, 15 times
+    assert len((ENGLISH * 15).split()) >= 500
+    assert find_foreign(f"{ENGLISH * 8}\u68d5\u8272\u7684 {ENGLISH * 7}") == "\u68d5\u8272\u7684"
+
+
+@pytest.mark.parametrize(
+    ("text", "odd"),
+    [
+        (
+            "na\u00efve \u0141\u00f3d\u017a Hawai\u02bbi 80 \u00b5m, 5 \u03bcm, \u03b1-carotene",
+            None,
+        ),
+        ("a \u03ba\u03b1\u03b9 b", "\u03ba\u03b1\u03b9"),
+        ("\u0441at", "\u0441"),  # a Cyrillic letter that looks Latin
+    ],
+)
+def test_letters_are_latin_or_a_greek_one_by_itself(text, odd):
+    assert find_odd_letters(text) == odd
 
 
 def test_model_is_read_without_the_network(monkeypatch):

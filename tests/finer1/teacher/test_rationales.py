@@ -35,9 +35,9 @@ def ladder(repository):
     return ladder
 
 
-def case(name):
+def image(name):
     """The image bird/<name> of the sub-category <name>, or of <label> for `<label>/<number>`."""
-    image = ImageRecord(
+    return ImageRecord(
         id=f"bird/{name}",
         dataset="birds",
         category="bird",
@@ -47,7 +47,6 @@ def case(name):
         sha256=f"hash of {name}",
         official="train",
     )
-    return Case(image, Image.new("RGB", (8, 8)), ("red eye",))
 
 
 def answer(label, prediction=None, analysis="a red eye"):
@@ -63,6 +62,15 @@ class Scripted:
         self.answers = {name: list(texts) for name, texts in answers.items()}
         self.calls = []
         self.temperatures = []
+        self.opened = []
+        self.stored = 0
+
+    def num_made(self):
+        return sum(map(len, self.calls)) - self.stored
+
+    def open(self, image):
+        self.opened.append((len(self.calls), image.label))
+        return Case(image, Image.new("RGB", (8, 8)), ("red eye",))
 
     def ask(self, requests, temperature):
         self.calls.append(requests)
@@ -72,19 +80,20 @@ class Scripted:
 
 
 def collect(scripted, settings, names, seed=0, others=()):
-    cases = [case(name) for name in names]
+    images = [image(name) for name in names]
 
-    def find_other(image, used):
-        found = (case(name) for name in others if name.partition("/")[0] == image.label)
-        return next((item for item in found if item.image.id not in used), None)
+    def find_other(own, used):
+        found = (image(name) for name in others if name.partition("/")[0] == own.label)
+        return next((item for item in found if item.id not in used), None)
 
     return collect_rationales(
-        cases,
+        images,
+        scripted.open,
         find_other,
-        Teacher(scripted.ask, "test teacher", LABELS),
+        Teacher(scripted.ask, scripted.num_made, "test teacher", LABELS),
         settings,
         seed,
-        Progress("test", num_wanted(len(cases), settings), "images"),
+        Progress("test", num_wanted(len(images), settings), "images"),
     )
 
 
@@ -176,6 +185,13 @@ def test_total_stops_when_it_is_reached(ladder):
     assert outcome.yields["birds", "bird", "Wren"].asked == 1
 
 
+def test_pictures_are_opened_when_it_is_their_turn(ladder):
+    teacher = Scripted({"Grebe": ["", ""], "Crow": [answer("Crow")], "Wren": [answer("Wren")]})
+    collect(teacher, ladder(total=1), ["Grebe", "Crow", "Wren"])
+    # Grebe takes two calls; Wren is never needed.
+    assert teacher.opened == [(0, "Grebe"), (2, "Crow")]
+
+
 def test_total_that_cannot_be_reached_asks_everything_once(ladder):
     teacher = Scripted({"Grebe": ["", ""], "Grebe/1": [answer("Grebe")]})
     settings = ladder((1, 1.0, "other"), total=2)
@@ -215,3 +231,11 @@ def test_progress_says_rate_yield_and_time_left(ladder, capsys):
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("test: 1/1 images, 0 s left, ")
     assert line.endswith("samples/s, 50 % of them kept")
+
+
+def test_rate_is_of_what_is_generated_not_of_what_was_stored(ladder, capsys):
+    teacher = Scripted({"Grebe": ["", answer("Grebe")]})
+    teacher.stored = 2
+    collect(teacher, ladder(), ["Grebe"])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.endswith(", 0.0 samples/s, 50 % of them kept")

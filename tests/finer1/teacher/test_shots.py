@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from finer1.draws import draw
 from finer1.records import ImageRecord, SplitRecord
-from finer1.teacher.shots import free_images, next_image, shot_order, take_turns
+from finer1.splits import shot_order
+from finer1.teacher.shots import free_images, next_image, take_turns
 
 KEY = ("d", "bird", "elm wren")
 
@@ -48,12 +48,6 @@ def test_turns_of_fewer_shots_come_first_among_those_of_more():
         ::4
     ]
     assert {item.id for item in take_turns(images, 0)[:3]} == {item.id for item in first}
-
-
-def test_shots_are_ranked_as_the_split_ranks_them():
-    images = [image("a", i) for i in range(5)]
-    ranked = sorted(images, key=lambda item: draw(3, "shot", item.id))
-    assert shot_order(images, 3) == ranked
 
 
 def test_free_are_sft_images_and_training_images_without_a_part(splits):

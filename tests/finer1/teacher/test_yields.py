@@ -75,11 +75,16 @@ def test_cost_is_tokens_at_the_price_of_a_million():
 def test_table_shares_the_seconds_out_by_tokens():
     rows = yield_table(YIELDS, 9.0, 2.0)
     # 450 tokens in 9 s: 6 s, 2 s, 1 s
-    assert [row["seconds"] for row in rows] == [6.0, 2.0, 1.0]
+    assert [row["seconds in this run"] for row in rows] == [6.0, 2.0, 1.0]
     assert rows[0]["cost"] == 0.0006  # 300 of a million, at 2
     assert (rows[0]["rungs"], rows[1]["rejected"]) == ("1: 2, 2: 1", "language 2")
 
 
+def test_table_shares_the_seconds_out_by_samples_where_no_tokens_are_counted():
+    yields = {("d", "bird", name): ClassYield(samples=n) for name, n in (("a", 3), ("b", 1))}
+    assert [row["seconds in this run"] for row in yield_table(yields, 8.0, None)] == [6.0, 2.0]
+
+
 def test_table_of_nothing_sampled_has_no_seconds():
     (row,) = yield_table({("w", "bird", "wren"): ClassYield(asked=1)}, 0.0, None)
-    assert (row["seconds"], row["cost"]) == (0.0, None)
+    assert (row["seconds in this run"], row["cost"]) == (0.0, None)
