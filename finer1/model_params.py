@@ -1,4 +1,4 @@
-"""The settings of the stages that train, ask and report: type, unit, bound, symbol."""
+"""The settings of the stages that train, and of the machine: type, unit, bound, symbol."""
 
 from typing import Annotated, Literal
 
@@ -156,37 +156,6 @@ class TapoParams(Section):
     """Largest shift in each direction, share of the side."""
     augment_brightness: Fraction
     """Brightness is scaled by 1 +- this at most."""
-
-
-class PredictParams(Section):
-    """Completions of each model for each question."""
-
-    max_tokens: Count
-    """Longest completion, tokens."""
-    temperature: NonNegative
-    """0 is greedy."""
-    top_p: Annotated[float, Field(gt=0, le=1)]
-    """Nucleus; without effect when greedy."""
-
-
-class ScoreParams(Section):
-    """Accuracies and their intervals."""
-
-    bootstrap_samples: Count
-    """Bootstrap resamples of classes."""
-    confidence: Annotated[float, Field(gt=0, lt=1)]
-    """Level of the intervals; 0.95."""
-
-
-class ReportParams(Section):
-    """The HTML page."""
-
-    samples: CountOrZero
-    """Images shown with rationale and verdict, per model."""
-    title: str
-    """Headline of the page."""
-    caveats: dict[str, tuple[str, ...]]
-    """Dataset -> sentences that must stand beside its result table."""
 
 
 class VllmParams(Section):

@@ -1,7 +1,7 @@
 """params.yaml as typed values: loading, checking, and the experiments that differ from it.
 
-What the values mean stands in data_params.py and model_params.py. There are no defaults; unknown
-keys fail at load, and the message names the nearest known key.
+What the values mean stands in paths.py, data_params.py, model_params.py and evaluation_params.py.
+There are no defaults; unknown keys fail at load, and the message names the nearest known key.
 """
 
 import copy
@@ -17,21 +17,20 @@ from finer1.data_params import (
     ConceptsParams,
     CotParams,
     DownloadParams,
-    Paths,
     QuestionsParams,
     ReviewParams,
     SplitParams,
     TripletsParams,
 )
-from finer1.model_params import (
+from finer1.evaluation_params import (
+    GeneralParams,
     PredictParams,
-    PromptParams,
     ReportParams,
-    RuntimeParams,
+    RobustnessParams,
     ScoreParams,
-    SftParams,
-    TapoParams,
 )
+from finer1.model_params import PromptParams, RuntimeParams, SftParams, TapoParams
+from finer1.paths import Paths
 from finer1.section import Section
 
 
@@ -80,6 +79,8 @@ class Params(Section):
     questions: QuestionsParams
     tapo: TapoParams
     predict: PredictParams
+    robustness: RobustnessParams
+    general: GeneralParams
     score: ScoreParams
     report: ReportParams
     runtime: RuntimeParams

@@ -188,14 +188,23 @@ class Prediction:
 
     question_id: str
     model: str
-    """base, sft or tapo."""
+    """base, sft, tapo, or a name of predict.models."""
     identity: str
-    """Engine, number format and content hash of the model's folder."""
+    """Engine, number format and content hash of the model's folder, or commit."""
     prompt: str
-    """All user and system text, as given to the chat template."""
+    """All user and system text, as given to the chat template; of a CLIP model, its templates."""
     completion: str
+    """What the model wrote; of a CLIP model the best option, as an answer element."""
     num_tokens: int
+    """Generated ones; 0 where a server does not say, and of a CLIP model."""
     finish_reason: Literal["stop", "length"]
+    strategy: str = "trained"
+    """How it was asked (finer1/evaluation/strategies.py); `zero_shot` of a CLIP model."""
+    answer_from: Literal["tags", "text"] = "tags"
+    """text: without an answer element the whole completion is the answer; a strategy that asks for
+    the name alone."""
+    votes: tuple[str, ...] = ()
+    """Completions sampled for the same prompt (predict.votes)."""
 
 
 def read_jsonl(path: Path, kind: type[Row]) -> list[Row]:

@@ -27,8 +27,10 @@ PLUMBING = frozenset(
     Path(name)
     for name in (
         "finer1/data_params.py",
+        "finer1/evaluation_params.py",
         "finer1/model_params.py",
         "finer1/params.py",
+        "finer1/paths.py",
         "finer1/progress.py",
         "finer1/section.py",
         "tasks/exit_codes.py",

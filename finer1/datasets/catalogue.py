@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finer1.data_params import LOCAL, DownloadParams, Paths
+from finer1.data_params import LOCAL, DownloadParams
 from finer1.datasets.interface import Listing, find_folder, find_reader, reader_of
 from finer1.files import sha256_file, sha256_folder
+from finer1.paths import Paths
 
 if TYPE_CHECKING:
     from finer1.inspection.cache import LookCache

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from finer1.data_params import Paths
+from finer1.paths import Paths
 from finer1.records import ClassKey, Concepts, Queued, Rationale, SplitRecord, read_jsonl
 from finer1.teacher.decisions import TextKey, text_key
 from finer1.teacher.given_concepts import given_concepts

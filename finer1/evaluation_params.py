@@ -1,0 +1,135 @@
+"""The settings of the stages that ask, score and report: type, unit, bound."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from finer1.section import Count, CountOrZero, NonNegative, Section
+
+Strategy = Literal["trained", "released", "direct", "cot", "in_context"]
+"""How a model is asked (finer1/evaluation/strategies.py): as it was trained here; in the released
+evaluator's words; for the name alone; to think step by step; with an example image per option that
+is a seen class."""
+
+OWN_MODELS = ("base", "sft", "tapo")
+
+
+def _not_own(name: str) -> str:
+    if name in OWN_MODELS:
+        raise PydanticCustomError(
+            "own_model",
+            "{name} is a model of the run itself, which is asked in any case; choose another name",
+            {"name": name},
+        )
+    return name
+
+
+ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+"""Lower case, digits, underscores."""
+
+
+class ModelEntry(Section):
+    """A model besides the run's own three."""
+
+    model: str
+    """A path: a folder of weights, a folder of LoRA adapters, or an entry of the zoo, a YAML file
+    that names a model of the hub, of open_clip or of a server (finer1/zoo)."""
+    strategy: Strategy
+    """How it is asked; a CLIP model is always asked for the option that fits the image best."""
+
+
+class VotesParams(Section):
+    """Sampled answers of the run's own models, for the share of votes."""
+
+    samples: CountOrZero
+    """Completions sampled per question beside the greedy one; 0 for none."""
+    temperature: Annotated[float, Field(gt=0)]
+    """Their temperature."""
+    images_per_class: Count
+    """Images per sub-category, at most, whose questions are asked so."""
+    models: tuple[Literal["base", "sft", "tapo"], ...]
+    """The models that are."""
+
+
+class PredictParams(Section):
+    """Completions of each model for each question."""
+
+    max_tokens: Count
+    """Longest completion, tokens."""
+    temperature: NonNegative
+    """0 is greedy."""
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    """Nucleus; without effect when greedy."""
+    strategy: Strategy
+    """How the run's own models are asked."""
+    votes: VotesParams
+    models: dict[Annotated[ModelName, AfterValidator(_not_own)], ModelEntry]
+    """Further models by name, each asked by a stage `baseline@<name>` of its own."""
+
+
+class ScoreParams(Section):
+    """Accuracies, similarities and their intervals."""
+
+    bootstrap_samples: Count
+    """Bootstrap resamples of classes."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    """Level of the intervals; 0.95."""
+    encoder: str
+    """Text encoder of the semantic similarity (Eq. 5): `char_ngrams` (offline, spelling alone),
+    `siglip:<model>` of transformers, the paper's being google/siglip-base-patch16-256, or
+    `open_clip:<model>:<tag or file>`, `open_clip:<folder>`."""
+
+
+class CorruptedModel(Section):
+    """A model that is asked about corrupted images."""
+
+    model: str
+    """As in predict.models, or a folder of the run: models/tapo."""
+    strategy: Strategy
+
+
+class RobustnessParams(Section):
+    """Questions about corrupted images; finer1/robustness says which corruptions there are."""
+
+    models: dict[ModelName, CorruptedModel]
+    """By name, each asked by a stage `robustness@<name>` of its own; none by default."""
+    corruptions: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of finer1/robustness/corruptions.py."""
+    severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)]
+    """1 to 5."""
+    images_per_class: Count
+    """Images asked about per sub-category, at most, among those of the questions."""
+    setting: Literal["open", "closed"]
+
+
+class GeneralModel(Section):
+    """A model that takes the general benchmarks."""
+
+    model: str
+    """As in predict.models, or a folder of the run: models/tapo."""
+
+
+class GeneralParams(Section):
+    """General benchmarks (Table 8 of Fine-R1), by lmms-eval and a task of our own."""
+
+    models: dict[ModelName, GeneralModel]
+    """By name, each in a stage `general@<name>` of its own; none by default."""
+    tasks: Annotated[
+        tuple[Literal["mme", "mmbench", "seed", "imagewikiqa"], ...], Field(min_length=1)
+    ]
+    max_tokens: Count
+    """Longest completion, tokens; models that think need more than the tasks' own limits."""
+    limit: Count | None
+    """Questions per task; null asks all."""
+
+
+class ReportParams(Section):
+    """The HTML page."""
+
+    samples: CountOrZero
+    """Images shown with rationale and verdict, per model."""
+    title: str
+    """Headline of the page."""
+    caveats: dict[str, tuple[str, ...]]
+    """Dataset -> sentences that must stand beside its result table."""
