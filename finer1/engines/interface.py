@@ -25,8 +25,9 @@ class Request:
     """One prompt: an optional system text, one user text, the images it is about."""
 
     user: str
-    images: tuple[Image.Image, ...] = ()
-    """RGB, placed before the text in the order given."""
+    images: Sequence[Image.Image] = ()
+    """RGB, placed before the text in the order given; of many requests, Pictures, which hold
+    none."""
     image_hashes: tuple[str, ...] = ()
     """SHA-256 of each image file, for the generation store; as long as `images`."""
     system: str = ""
@@ -72,6 +73,10 @@ class EngineSettings:
     """Memory of vLLM in this process."""
     teacher: TeacherParams | None = None
     """How a teacher is run that is a model; None where the project's own models are run."""
+    adapter: Path | None = None
+    """Folder of LoRA adapters to be merged into the model; without a model they name their own."""
+    max_images: int = 1
+    """Images of a request at most, for engines that make room for them beforehand."""
     home: Path = Path()
     """The project's folder; a teacher's folder lies relative to it."""
     vllm_server: str | None = None

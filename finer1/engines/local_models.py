@@ -5,10 +5,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from finer1.engines.adapters import read_adapter
 from finer1.engines.interface import EngineSettings
 from finer1.files import sha256_folder
 
-_PINNED = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_PINNED = re.compile(rf"(?P<id>{_HUB_ID.pattern})@(?P<commit>[0-9a-f]{{40}})")
 
 _ANY_OF = (
     ("preprocessor_config.json", "processor_config.json"),
@@ -24,26 +26,77 @@ class LocalModel:
     folder: Path
     """In the Hugging Face layout: config, safetensors, tokenizer, processor."""
     identity: str
-    """Names its content: SHA-256 of the folder, or `<hub id>@<commit>`."""
+    """Names its content: SHA-256 of the folder, or `<hub id>@<commit>`; and of its adapters."""
+    adapter: Path | None = None
+    """Folder of LoRA adapters that belong into it."""
 
 
 def find_model(engine: str, settings: EngineSettings) -> LocalModel:
     """What follows the colon of the engine's name; without, the settings' own model.
 
+    Adapters of the settings belong into that one, and without any into the model that they name.
     engine: its name, for messages. Nothing is fetched. Raises ValueError when there is no such
-    model or its files are not all there.
+    model, its files are not all there, or its weights need code of their own.
     """
+    if settings.adapter is None:
+        base = _find_base(engine, settings)
+        _check_native(base.folder)
+        return base
+    adapter = read_adapter(settings.adapter)
+    if settings.named_model is None and settings.model is None:
+        base = _adapted_model(adapter.base, adapter.revision, settings)
+    else:
+        base = _find_base(engine, settings)
+    _check_native(base.folder)
+    return LocalModel(base.folder, f"{base.identity}+{adapter.identity}", adapter.folder)
+
+
+def _find_base(engine: str, settings: EngineSettings) -> LocalModel:
     name = settings.named_model
-    if name is None:
-        if settings.model is None:
-            raise ValueError(
-                f"the engine `{engine}` needs a model folder, or a model of the hub at a commit: "
-                f"{engine}:<folder> or {engine}:<owner>/<name>@<commit>"
-            )
-        return own_model(settings.model)
-    folder, remedy = _named_folder(engine, name, settings.home)
-    _check_whole(folder, f"{engine}:{name}", remedy)
-    return _identified(folder, name, settings.home)
+    if name is not None:
+        folder, remedy = _named_folder(engine, name, settings.home)
+        _check_whole(folder, f"{engine}:{name}", remedy)
+        return _identified(folder, name, settings.home)
+    if settings.model is None:
+        raise ValueError(
+            f"the engine `{engine}` needs a model folder, or a model of the hub at a commit: "
+            f"{engine}:<folder> or {engine}:<owner>/<name>@<commit>"
+        )
+    return own_model(settings.model)
+
+
+def _adapted_model(base: str, revision: str | None, settings: EngineSettings) -> LocalModel:
+    """The model that the settings' adapters were trained on."""
+    if (settings.home / base).is_dir():
+        return own_model(settings.home / base)
+    if _HUB_ID.fullmatch(base) is None:
+        raise ValueError(
+            f"{settings.adapter}: the base model {base} is not on this disk; write its folder or "
+            f"its id of the hub into base_model_name_or_path of {settings.adapter}/adapter_config"
+            ".json"
+        )
+    try:
+        found = find_snapshot(base, revision)
+    except ValueError as error:
+        raise ValueError(f"{settings.adapter}: the base model {error}") from error
+    _check_whole(found.folder, base, f"fetch it again: hf download {base}")
+    return found
+
+
+def find_snapshot(hub_id: str, revision: str | None) -> LocalModel:
+    """The model of the hub that this disk has, by the commit that the snapshot is of.
+
+    revision: a commit or branch; None for `main`. Raises ValueError when it was not fetched.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError as error:
+        remedy = f"hf download {hub_id}" + (f" --revision {revision}" if revision else "")
+        raise ValueError(f"{hub_id} is not on this disk; fetch it first: {remedy}") from error
+    return LocalModel(folder, f"{hub_id}@{folder.name}")
 
 
 def find_text_model(kind: str, name: str, home: Path) -> LocalModel:
@@ -72,15 +125,12 @@ def _named_folder(kind: str, name: str, home: Path) -> tuple[Path, str]:
             f"{kind}:<folder> or {kind}:<owner>/<name>@<commit>, the commit with its 40 hex "
             "digits, as its page on the hub shows it under Files, History"
         )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
     hub_id, commit = pinned["id"], pinned["commit"]
-    remedy = f"fetch it first: hf download {hub_id} --revision {commit}"
     try:
-        return Path(snapshot_download(hub_id, revision=commit, local_files_only=True)), remedy
-    except LocalEntryNotFoundError as error:
-        raise ValueError(f"{kind}:{name}: the model is not on this disk; {remedy}") from error
+        found = find_snapshot(hub_id, commit)
+    except ValueError as error:
+        raise ValueError(f"{kind}:{name}: the model {error}") from error
+    return found.folder, f"fetch it first: hf download {hub_id} --revision {commit}"
 
 
 def _identified(folder: Path, name: str, home: Path) -> LocalModel:
@@ -88,17 +138,38 @@ def _identified(folder: Path, name: str, home: Path) -> LocalModel:
     return own_model(folder) if (home / name).is_dir() else LocalModel(folder, name)
 
 
+def _check_native(folder: Path) -> None:
+    """Raise ValueError when transformers itself has no class for the weights of a folder."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return  # whoever loads it says so
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if not config.get("auto_map"):
+        return
+    from transformers import CONFIG_MAPPING
+
+    if config.get("model_type") not in CONFIG_MAPPING:
+        raise ValueError(
+            f"{folder}: these weights need code that comes with them, which is never run here; "
+            "start an OpenAI-compatible server for them yourself and write an entry of the kind "
+            "`server` (docs/models.md)"
+        )
+
+
 def _check_whole(folder: Path, name: str, remedy: str) -> None:
     """Raise ValueError unless weights, configs, tokenizer and processor are there.
 
-    An interrupted download leaves a folder with some of the files. Without generation_config.json
-    a model would not know where to stop, and nothing would say so.
+    An interrupted download leaves a folder with some of the files. Where neither
+    generation_config.json nor config.json says so, a model would not know where to stop, and
+    nothing would say so.
     """
     index = folder / "model.safetensors.index.json"
     weights = {"model.safetensors"}
     if index.is_file():
         weights = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    needed = {"config.json", "generation_config.json", "tokenizer_config.json"} | weights
+    needed = {"config.json", "tokenizer_config.json"} | weights
+    if not _says_where_to_stop(folder / "config.json"):
+        needed.add("generation_config.json")
     groups = [(file,) for file in sorted(needed)] + list(_ANY_OF)
     missing = [
         " or ".join(group)
@@ -109,3 +180,11 @@ def _check_whole(folder: Path, name: str, remedy: str) -> None:
         raise ValueError(
             f"{name}: {folder} lacks {len(missing)} files, the first is {missing[0]}; {remedy}"
         )
+
+
+def _says_where_to_stop(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    config = json.loads(path.read_text(encoding="utf-8"))
+    places = (config, config.get("text_config") or {})
+    return any(place.get("eos_token_id") is not None for place in places)

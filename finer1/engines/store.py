@@ -7,13 +7,15 @@ filter or parser, or a run that was killed, generates nothing again.
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 from finer1.engines.generation_file import GenerationFile
 from finer1.engines.interface import Engine, Request, Sample, Sampling, StreamingEngine
+from finer1.engines.pictures import read_ahead
 from finer1.progress import Progress
 
 
@@ -28,10 +30,12 @@ def generation_key(request: Request, sampling: Sampling) -> str:
 class GenerationStore:
     """A folder with one file of generations per engine identity."""
 
-    def __init__(self, root: Path, batch_size: int) -> None:
-        """batch_size: requests given at once to an engine that does not stream."""
+    def __init__(self, root: Path, batch_size: int, is_live: bool = False) -> None:
+        """batch_size: requests given at once to an engine that does not stream. is_live: as of
+        Progress."""
         self._root = root
         self._batch_size = batch_size
+        self._is_live = is_live
         self.num_made = 0
         """Samples that were generated, not found in the store."""
         self.tokens_made = 0
@@ -48,27 +52,29 @@ class GenerationStore:
         `progress` names the work on the terminal.
         """
         file = GenerationFile(self._root / f"{_hex_digest(engine.identity)[:32]}.jsonl")
-        bar = Progress(progress, len(requests), "prompts")
+        bar = Progress(progress, len(requests), "prompts", is_live=self._is_live)
         keys = self._keys(engine, requests, sampling)
         if isinstance(engine, StreamingEngine):
             counts = Counter(keys)
             bar.advance(sum(counts[key] for key in counts if key in file.known), is_new=False)
             for key in _stream(engine, dict(zip(keys, requests, strict=True)), sampling, file):
-                self._count([file.known[key]])
-                bar.advance(counts[key])
+                num, tokens = self._count([file.known[key]])
+                bar.advance(counts[key], num_texts=num, num_tokens=tokens)
         else:
             for start in range(0, len(requests), self._batch_size):
                 batch = slice(start, start + self._batch_size)
                 asked = dict(zip(keys[batch], requests[batch], strict=True))
                 made = _make(engine, asked, sampling, file)
-                self._count(made)
-                bar.advance(len(keys[batch]), is_new=bool(made))
+                num, tokens = self._count(made)
+                bar.advance(len(keys[batch]), bool(made), num_texts=num, num_tokens=tokens)
         return [file.known[key] for key in keys]
 
-    def _count(self, made: Iterable[Sequence[Sample]]) -> None:
-        for samples in made:
-            self.num_made += len(samples)
-            self.tokens_made += sum(sample.num_tokens for sample in samples)
+    def _count(self, made: Iterable[Sequence[Sample]]) -> tuple[int, int]:
+        """Take account of what was generated: the number of samples, and of their tokens."""
+        lengths = [sample.num_tokens for samples in made for sample in samples]
+        self.num_made += len(lengths)
+        self.tokens_made += sum(lengths)
+        return len(lengths), sum(lengths)
 
     def _keys(self, engine: Engine, requests: Sequence[Request], sampling: Sampling) -> list[str]:
         own = [generation_key(request, sampling) for request in requests]
@@ -84,11 +90,29 @@ class GenerationStore:
 def _stream(
     engine: StreamingEngine, asked: dict[str, Request], sampling: Sampling, file: GenerationFile
 ) -> Iterator[str]:
-    """Generate what is not in the file; the key of each when it is there."""
+    """Generate what is not in the file; the key of each when it is there.
+
+    A thread writes: a disk takes about as long to be sure of an answer as a fast engine to give it.
+    Whatever ends the work, answers that have arrived are written.
+    """
     missing = [key for key in asked if key not in file.known]
-    for place, samples in engine.stream([asked[key] for key in missing], sampling):
-        file.add({missing[place]: samples})
-        yield missing[place]
+    written: deque[tuple[str, Future[None]]] = deque()
+    with (
+        ThreadPoolExecutor(1) as writer,
+        read_ahead([asked[key] for key in missing]) as requests,
+    ):
+        for place, samples in engine.stream(requests, sampling):
+            key = missing[place]
+            written.append((key, writer.submit(file.add, {key: samples})))
+            while written and written[0][1].done():
+                yield _raise_or_key(*written.popleft())
+        while written:
+            yield _raise_or_key(*written.popleft())
+
+
+def _raise_or_key(key: str, write: Future[None]) -> str:
+    write.result()
+    return key
 
 
 def _make(

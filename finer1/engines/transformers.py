@@ -6,11 +6,13 @@ transformers:<hub id>@<commit>      a teacher, from the files of the hub that ar
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
-from finer1.chat import chat_messages, stop_ids, suppressed_ids
+from finer1.chat import end_ids, needs_special_tokens, render_prompt, suppressed_ids
+from finer1.engines.adapters import merge_adapter
 from finer1.engines.interface import EngineSettings, Request, Sample, Sampling
 from finer1.engines.local_models import LocalModel, find_model
 
@@ -35,49 +37,63 @@ class TransformersEngine:
         dtype = torch.bfloat16 if device == "cuda" else torch.float32
         name = str(dtype).removeprefix("torch.")
         self.identity = f"transformers:{name}:{model.identity}"
-        self._model = AutoModelForImageTextToText.from_pretrained(
-            model.folder, dtype=dtype, use_safetensors=True, local_files_only=True
-        )
-        self._model.eval().to(device)
-        own = self._model.generation_config
-        self._stop_ids = stop_ids(own)
-        self._model.generation_config = GenerationConfig(
-            eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
-        )
         self._processor = AutoProcessor.from_pretrained(
-            model.folder, padding_side="left", local_files_only=True
+            model.folder, padding_side="left", local_files_only=True, trust_remote_code=False
         )
-        self._suppressed_ids = suppressed_ids(self._model.config, self._processor.tokenizer)
+        loaded = AutoModelForImageTextToText.from_pretrained(
+            model.folder,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+        if model.adapter is not None:
+            loaded = merge_adapter(loaded, model.adapter)
+        self._model = loaded.eval().to(device)
+        tokenizer = self._processor.tokenizer
+        self._stop_ids = end_ids(self._model.generation_config, self._processor)
+        own_pad = self._model.generation_config.pad_token_id
+        if tokenizer.pad_token_id is None:  # any will do: it is masked
+            tokenizer.pad_token_id = self._stop_ids[0] if own_pad is None else own_pad
+        self._model.generation_config = GenerationConfig(
+            eos_token_id=list(self._stop_ids), pad_token_id=tokenizer.pad_token_id
+        )
+        self._suppressed_ids = suppressed_ids(self._model.config, tokenizer)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Sample]]:
         """`sampling.n` samples for each request, as one batch of len(requests) x n rows."""
-        prompts = [
-            self._processor.apply_chat_template(
-                chat_messages(request.user, len(request.images), request.system),
-                add_generation_prompt=True,
-                tokenize=False,
-            )
-            for request in requests
-        ]
-        images = [list(request.images) for request in requests]
-        batch = self._processor(
-            text=prompts,
-            images=images if any(images) else None,
-            padding=True,
-            return_tensors="pt",
-        ).to(self._model.device)
+        batch = self._encode(requests, sampling.n)
         with torch.random.fork_rng(), torch.inference_mode():
             torch.manual_seed(sum((i + 1) * r.seed for i, r in enumerate(requests)) % 2**63)
             tokens = self._model.generate(
                 **batch,
                 max_new_tokens=sampling.max_tokens,
-                num_return_sequences=sampling.n,
                 do_sample=sampling.temperature > 0,
                 suppress_tokens=list(self._suppressed_ids),
                 **_sampling_arguments(sampling),
             )[:, batch["input_ids"].shape[1] :]
         samples = [self._sample(row) for row in tokens.tolist()]
         return [samples[i : i + sampling.n] for i in range(0, len(samples), sampling.n)]
+
+    def _encode(self, requests: Sequence[Request], count: int) -> Any:
+        """The model's inputs, each request `count` times.
+
+        Not by num_return_sequences: transformers 5.17 would then repeat each image of a prompt
+        with several by itself, and give each row copies of one.
+        """
+        prompts, images = [], []
+        for request in requests:
+            pictures = list(request.images)
+            prompt = render_prompt(self._processor, request.user, len(pictures), request.system)
+            prompts += [prompt] * count
+            images += [pictures] * count
+        return self._processor(
+            text=prompts,
+            images=images if any(images) else None,
+            padding=True,
+            add_special_tokens=needs_special_tokens(prompts[0], self._processor.tokenizer),
+            return_tensors="pt",
+        ).to(self._model.device, self._model.dtype)
 
     def _sample(self, tokens: list[int]) -> Sample:
         stop = next((i for i, token in enumerate(tokens) if token in self._stop_ids), None)

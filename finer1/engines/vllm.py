@@ -6,11 +6,13 @@ vllm:<hub id>@<commit>      a teacher, from the files of the hub that are on thi
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoProcessor, GenerationConfig
 
-from finer1.chat import stop_ids, suppressed_ids
+from finer1.chat import end_ids, suppressed_ids
+from finer1.engines.adapters import merged_folder
 from finer1.engines.interface import EngineSettings, Request, Sample, Sampling, in_order
 from finer1.engines.local_models import LocalModel, find_model
 from finer1.model_params import TeacherParams, VllmParams
@@ -22,11 +24,16 @@ from finer1.serving.interface import StreamingModel
 def load(settings: EngineSettings) -> "VllmEngine":
     """The engine for the model of the settings.
 
-    Raises ValueError as find_model, and when vLLM is not installed.
+    Raises ValueError as find_model and merged_folder, and when vLLM is not installed.
     """
     from finer1.serving.colocated import ColocatedModel
 
     model = find_model("vllm", settings)
+    folder = model.folder
+    if model.adapter is not None:
+        if settings.scratch is None:
+            raise ValueError("the engine `vllm` needs a scratch folder for a model with adapters")
+        folder = merged_folder(model, settings.scratch)
     if settings.teacher is not None:
         memory, tensor_parallel = _memory(settings.teacher), settings.teacher.tensor_parallel
     elif settings.vllm is not None:
@@ -34,7 +41,8 @@ def load(settings: EngineSettings) -> "VllmEngine":
     else:
         raise ValueError("the engine `vllm` needs the section runtime.vllm or runtime.teacher")
     device = pick_device(settings.device)
-    return VllmEngine(ColocatedModel(model.folder, device, memory, tensor_parallel), model)
+    served = ColocatedModel(folder, device, memory, tensor_parallel, settings.max_images)
+    return VllmEngine(served, model)
 
 
 def _memory(teacher: TeacherParams) -> VllmParams:
@@ -42,6 +50,13 @@ def _memory(teacher: TeacherParams) -> VllmParams:
     return VllmParams(
         memory_share=teacher.memory_share, sleep_level=0, cpu_cache_mib=teacher.cpu_cache_mib
     )
+
+
+def _generation_config(folder: Path, config: Any) -> Any:
+    """Of the model; some have theirs in config.json alone."""
+    if (folder / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return GenerationConfig.from_model_config(config)
 
 
 class VllmEngine:
@@ -54,13 +69,13 @@ class VllmEngine:
         folder = model.folder
         self.identity = f"vllm:{served.number_format}:{model.identity}"
         self._served = served
-        self._tokenizer: Any = AutoProcessor.from_pretrained(
-            folder, local_files_only=True
-        ).tokenizer
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        processor: Any = AutoProcessor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        self._tokenizer: Any = processor.tokenizer
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         self._suppressed_ids = suppressed_ids(config, self._tokenizer)
-        generation = GenerationConfig.from_pretrained(folder, local_files_only=True)
-        self._stop_ids = stop_ids(generation)
+        self._stop_ids = end_ids(_generation_config(folder, config), processor)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Sample]]:
         """`sampling.n` samples for each request, in order."""

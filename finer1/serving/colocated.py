@@ -1,5 +1,6 @@
 """vLLM in this process, on the same GPU or CPU as the trainer."""
 
+import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,7 @@ import torch
 import torch.distributed as dist
 from transformers import AutoProcessor
 
-from finer1.chat import chat_messages
+from finer1.chat import needs_special_tokens, render_prompt
 from finer1.engines.interface import Request
 from finer1.model_params import VllmParams
 from finer1.policy.generation import Completion, SamplingRule
@@ -28,11 +29,18 @@ class ColocatedModel:
     """A model folder in vLLM, float32 on a CPU and bfloat16 on a GPU."""
 
     def __init__(
-        self, folder: Path, device: str, settings: VllmParams, tensor_parallel: int = 1
+        self,
+        folder: Path,
+        device: str,
+        settings: VllmParams,
+        tensor_parallel: int = 1,
+        max_images: int = 1,
     ) -> None:
         """device: cpu or cuda. tensor_parallel: GPUs, or processes on a CPU, that share it.
+        max_images: of a request, at most; the cache must hold their tokens.
 
-        Raises ValueError when vLLM is not installed or would run in a process of its own.
+        Raises ValueError when vLLM is not installed, would run in a process of its own, or does
+        not know the model.
         """
         vllm = _import_vllm()
         self._vllm = vllm
@@ -40,13 +48,14 @@ class ColocatedModel:
         self.number_format = "bfloat16" if self._is_cuda else "float32"
         self._sleep_level = settings.sleep_level if self._is_cuda else 0
         self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        _check_known(vllm, folder, self._processor)
         with unmoved_generators():
             self._llm = vllm.LLM(
                 model=str(folder),
                 dtype=self.number_format,
                 max_model_len=-1,  # the model's own, or what the cache can hold of it
                 generation_config="vllm",  # the folder's penalties and the like do not apply
-                limit_mm_per_prompt={"image": 1, "video": 0},
+                limit_mm_per_prompt={"image": max_images, "video": 0},
                 logprobs_mode="raw_logprobs",
                 worker_extension_cls=WORKER_EXTENSION,
                 tensor_parallel_size=tensor_parallel,
@@ -144,15 +153,13 @@ class ColocatedModel:
 
     def _prompt(self, request: Request) -> dict[str, Any]:
         """One image token per image: vLLM expands it itself, and one expanded already twice."""
-        text = self._processor.apply_chat_template(
-            chat_messages(request.user, len(request.images), request.system),
-            add_generation_prompt=True,
-            tokenize=False,
-        )
-        ids = self._processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+        images, tokenizer = list(request.images), self._processor.tokenizer
+        text = render_prompt(self._processor, request.user, len(images), request.system)
+        is_bare = needs_special_tokens(text, tokenizer)
+        ids = tokenizer(text, add_special_tokens=is_bare)["input_ids"]
         prompt: dict[str, Any] = {"prompt_token_ids": ids}
-        if request.images:
-            prompt["multi_modal_data"] = {"image": list(request.images)}
+        if images:
+            prompt["multi_modal_data"] = {"image": images}
         return prompt
 
     def _parameters(self, rule: SamplingRule, seed: int, count: int) -> Any:
@@ -198,6 +205,21 @@ def _completion(output: Any) -> Completion:
     ids = list(output.token_ids)
     chosen = [entry[token].logprob for token, entry in zip(ids, output.logprobs, strict=True)]
     return Completion(ids, chosen)
+
+
+def _check_known(vllm: Any, folder: Path, processor: Any) -> None:
+    """Raise ValueError for a model that vLLM cannot run.
+
+    What it has no class for it runs with that of transformers, where the processor tells how many
+    tokens an image takes (vLLM 0.31).
+    """
+    names = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"]
+    is_known = set(names) & set(vllm.ModelRegistry.get_supported_archs())
+    if not is_known and not hasattr(processor, "_get_num_multimodal_tokens"):
+        raise ValueError(
+            f"{folder}: vLLM {vllm.__version__} does not run {names[0]}; take the engine "
+            "`transformers`"
+        )
 
 
 def _import_vllm() -> Any:

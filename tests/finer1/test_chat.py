@@ -15,7 +15,7 @@ def test_all_vision_tokens_are_suppressed(tiny_model):
 
 
 def test_a_model_may_lack_vision_tokens():
-    tokenizer = SimpleNamespace(get_vocab=dict)
+    tokenizer = SimpleNamespace(get_vocab=dict, special_tokens_map={})
     assert suppressed_ids(SimpleNamespace(image_token_id=7, video_token_id=None), tokenizer) == (7,)
 
 

@@ -71,7 +71,6 @@ def test_a_folder_without_weights_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("file", "missing"),
     [
-        ("generation_config.json", "generation_config.json"),
         ("processor_config.json", "preprocessor_config.json or processor_config.json"),
         ("tokenizer.json", "tokenizer.json or tokenizer.model or vocab.json"),
         ("tokenizer_config.json", "tokenizer_config.json"),
@@ -81,6 +80,17 @@ def test_a_folder_without_one_of_the_small_files_is_refused(tiny_model, tmp_path
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     (folder / file).unlink()
     with pytest.raises(ValueError, match=f"lacks 1 files, the first is {missing}; copy all"):
+        find_model("vllm", settings(str(folder)))
+
+
+def test_without_generation_config_the_config_must_say_where_to_stop(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "generation_config.json").unlink()
+    assert find_model("vllm", settings(str(folder))).folder == folder
+    config = json.loads((folder / "config.json").read_text())
+    del config["text_config"]["eos_token_id"]
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": None}))
+    with pytest.raises(ValueError, match=r"lacks 1 files, the first is generation_config\.json"):
         find_model("vllm", settings(str(folder)))
 
 
