@@ -81,6 +81,21 @@ class ScoreParams(Section):
     `open_clip:<model>:<tag or file>`, `open_clip:<folder>`."""
 
 
+Corruption = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "motion_blur",
+    "fog",
+    "brightness",
+    "contrast",
+    "pixelate",
+    "jpeg_compression",
+]
+"""What finer1/robustness/corruptions.py can do to an image."""
+
+
 class CorruptedModel(Section):
     """A model that is asked about corrupted images."""
 
@@ -94,13 +109,14 @@ class RobustnessParams(Section):
 
     models: dict[ModelName, CorruptedModel]
     """By name, each asked by a stage `robustness@<name>` of its own; none by default."""
-    corruptions: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names of finer1/robustness/corruptions.py."""
+    corruptions: Annotated[tuple[Corruption, ...], Field(min_length=1)]
+    """Which ones."""
     severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)]
     """1 to 5."""
     images_per_class: Count
     """Images asked about per sub-category, at most, among those of the questions."""
     setting: Literal["open", "closed"]
+    """The questions that are asked; a CLIP model answers closed ones alone."""
 
 
 class GeneralModel(Section):
@@ -118,6 +134,7 @@ class GeneralParams(Section):
     tasks: Annotated[
         tuple[Literal["mme", "mmbench", "seed", "imagewikiqa"], ...], Field(min_length=1)
     ]
+    """Benchmarks to take: three by lmms-eval, imagewikiqa by the project's own engines."""
     max_tokens: Count
     """Longest completion, tokens; models that think need more than the tasks' own limits."""
     limit: Count | None
@@ -131,5 +148,8 @@ class ReportParams(Section):
     """Images shown with rationale and verdict, per model."""
     title: str
     """Headline of the page."""
+    published: dict[Literal["base", "sft", "tapo"], str]
+    """Model of the run -> the published row that it stands for, as tapo: Fine-R1-3B for a run that
+    trains what the paper trained; the others are compared with none."""
     caveats: dict[str, tuple[str, ...]]
     """Dataset -> sentences that must stand beside its result table."""

@@ -7,10 +7,11 @@ There are no defaults; unknown keys fail at load, and the message names the near
 import copy
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, Self, get_origin
 
 import yaml
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from rapidfuzz import process
 
 from finer1.data_params import (
@@ -87,6 +88,18 @@ class Params(Section):
     experiments: dict[str, Experiment]
     """Name -> dotted key -> value: differences from the values above, after those of the experiment
     named by `like`; or a group of such names."""
+
+    @model_validator(mode="after")
+    def _check_form(self) -> Self:
+        """Stage 2 rewards a form that stage 1 teaches."""
+        if self.sft.target == "prose" and self.tapo.format_rule == "sections":
+            raise PydanticCustomError(
+                "other_form",
+                "sft.target is prose, rationales without inner tags, but tapo.format_rule is "
+                "sections, which rewards the inner tags; set tapo.format_rule to tags, or "
+                "sft.target to rationale",
+            )
+        return self
 
     def caveats(self) -> tuple[str, ...]:
         """What the report must say about the datasets of the run."""
@@ -194,4 +207,4 @@ def _sentence(location: list[int | str], kind: str, message: str) -> str:
         return f"{key} is not a known key; the nearest one is {nearest_key(key)}"
     if kind == "missing":
         return f"{key} is missing"
-    return f"{key}: {message}"
+    return f"{key}: {message}" if key else message

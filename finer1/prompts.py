@@ -31,6 +31,17 @@ QUESTIONS = (
 """The ten templates of the released evaluation files; `kind` is model for cars and aircraft,
 species otherwise."""
 
+RELEASED_CLOSED = (
+    "Given the question: {question}, based on the options provided in {options}, "
+    "output the thinking process in <think> </think> and final choice in <answer> </answer> tags. "
+    "The response format should be: <think>...</think> <answer>choice</answer>."
+)
+RELEASED_OPEN = (
+    "Given the question: {question}. This is a fine-grained question. "
+    "Output reasoning in <think></think> and the final answer in <answer></answer>."
+)
+"""The user's turn of the release's evaluator, verbatim, as the published numbers were asked."""
+
 OPTIONS_HEADING = "The analysis of candidate subcategories:"
 COMPARISON_HEADING = "Comparison Process:"
 PREDICTION_HEADING = "The prediction is:"
@@ -69,7 +80,6 @@ class Completion:
 
 
 _TAGGED = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _SECTIONED = re.compile(
     r"\s*" + r"\s*".join(rf"<{name}>(.*?)</{name}>" for name in SECTIONS) + r"\s*", re.DOTALL
 )
@@ -85,6 +95,26 @@ def question(category: str, template: int) -> str:
 def closed_question(text: str, options: Sequence[str]) -> str:
     """A question with its options, in the order given."""
     return f"{text}\nOptions: {'; '.join(options)}."
+
+
+def released_question(text: str, options: Sequence[str]) -> str:
+    """A question in the words of the release's evaluator; open without options.
+
+    It writes the options as Python writes a list.
+    """
+    if not options:
+        return RELEASED_OPEN.format(question=text)
+    return RELEASED_CLOSED.format(question=text, options=list(options))
+
+
+def cot_question(text: str) -> str:
+    """A question, with options where it has them, to be thought about first."""
+    return f"{text}\nLet's think step by step, and write the name at last as <answer>name</answer>."
+
+
+def direct_question(text: str) -> str:
+    """A question, with options where it has them, for the name and nothing else."""
+    return f"{text}\nAnswer with the name alone."
 
 
 def sections_text(analysis: str, options: Sequence[str], comparison: str, prediction: str) -> str:
@@ -134,12 +164,25 @@ def parse_sections(text: str) -> dict[str, str]:
 
 def parse_completion(text: str) -> Completion:
     """Read a completion; never raises, whatever a model wrote."""
-    answers = _ANSWER.findall(text)
+    answers = _closed_answers(text)
     answer = answers[0].strip() if len(answers) == 1 and not _TAG.search(answers[0]) else None
-    match = _TAGGED.fullmatch(text)
+    may_be_tagged = answer is not None and text.rstrip().endswith("</answer>")
+    match = _TAGGED.fullmatch(text) if may_be_tagged else None
     is_tagged = match is not None and answer is not None
     sections = parse_sections(match.group(1)) if match is not None and is_tagged else {}
     return Completion(sections=sections, answer=answer, is_tagged=is_tagged)
+
+
+def _closed_answers(text: str) -> list[str]:
+    """The texts of the closed answer elements, in time linear in the text's length."""
+    found, end = [], 0
+    while (start := text.find("<answer>", end)) >= 0:
+        close = text.find("</answer>", start)
+        if close < 0:
+            break
+        found.append(text[start + len("<answer>") : close])
+        end = close + len("</answer>")
+    return found
 
 
 def split_options(body: str) -> tuple[str, ...]:

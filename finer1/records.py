@@ -6,9 +6,8 @@ row's type, so that a broken line is named with file and number instead of faili
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, TypeVar, cast, dataclass_transform
+from typing import Any, Literal, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -179,7 +178,8 @@ class Question:
     """Sub-categories in the order shown, the label among them; empty when open."""
     source: str
     """Where the other options come from: siblings of the label alone, siblings and random ones
-    (mixed), random, `foci:<encoder>@<hash>`, or the released file; `open` when there are none."""
+    (mixed), random, `clip:<encoder>@<hash>`, foci (the released lists), or the released file;
+    `open` when there are none."""
 
 
 @row
@@ -229,5 +229,13 @@ def read_jsonl(path: Path, kind: type[Row]) -> list[Row]:
 
 def write_jsonl(path: Path, rows: Iterable[object]) -> None:
     """Write dataclass rows, one JSON object a line, whole or not at all."""
-    lines = [json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in rows]  # type: ignore[call-overload]
+    rows = list(rows)
+    # Twice as fast as dataclasses.asdict, which copies deeply.
+    adapters: dict[type, TypeAdapter[Any]] = {
+        kind: TypeAdapter(kind) for kind in {type(item) for item in rows}
+    }
+    lines = [
+        json.dumps(adapters[type(item)].dump_python(item), ensure_ascii=False) + "\n"
+        for item in rows
+    ]
     write_atomic(path, "".join(lines).encode())

@@ -53,11 +53,12 @@ def stage_entry(stage: str, folder: Path) -> dict[str, Any]:
     graph = _read(folder / "dvc.yaml")["stages"]
     scope = _read(folder / "params.yaml")
     name, _, key = stage.partition("@")
-    if name not in graph or (key and key not in graph[name].get("foreach", {})):
+    members = _members(graph.get(name, {}), scope)
+    if name not in graph or (key and key not in members):
         raise ValueError(f"dvc.yaml has no stage {stage}")
     block = graph[name]
     if key:
-        item = _fill(block["foreach"][key], scope)
+        item = _fill(members[key], scope)
         scope = {**scope, "key": key, "item": item}
         block = block["do"]
     return _fill(block, scope)
@@ -84,6 +85,14 @@ def dvc_md5(path: Path) -> str:
     )
     tree = [{"md5": md5, "relpath": relpath} for relpath, md5 in entries]
     return hashlib.md5(json.dumps(tree, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def _members(block: dict[str, Any], scope: dict[str, Any]) -> dict[str, Any]:
+    """What a stage is made for: written in dvc.yaml, or a mapping of params.yaml that it names."""
+    members = block.get("foreach", {})
+    if isinstance(members, str):
+        members = look_up(scope, _REFERENCE.fullmatch(members).group(1))  # type: ignore[union-attr]
+    return dict(members)
 
 
 def _read(path: Path) -> Any:

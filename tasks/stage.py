@@ -9,9 +9,10 @@ like that; any other refuses.
 Environment, all optional: FINER1_DATA_ROOT (folder of the datasets), FINER1_HOME (the
 project's folder, where the stage runs in a copy of it), FINER1_STORE (what is computed once),
 FINER1_RESUME (scratch folders), FINER1_SERVER and FINER1_API_KEY (a teacher's OpenAI-compatible
-server), FINER1_VLLM_SERVER (a vLLM server of our own models, for runtime.engine: vllm_server),
-FINER1_EXIT_FILE (where the exit code is written, since DVC hides it), FINER1_LIVE (a reader of the
-output shows the latest line: print every one).
+server), FINER1_EVAL_SERVER and FINER1_EVAL_KEY (that of a model of the zoo), FINER1_VLLM_SERVER (a
+vLLM server of our own models, for runtime.engine: vllm_server), FINER1_EXIT_FILE (where the exit
+code is written, since DVC hides it), FINER1_LIVE (a reader of the output shows the latest line:
+print every one).
 """
 
 import ctypes
@@ -77,6 +78,9 @@ class Context:
     server: str | None
     """Address of an OpenAI-compatible teacher."""
     api_key: str | None
+    eval_server: str | None
+    """Address of an OpenAI-compatible server with a model of the zoo."""
+    eval_key: str | None
     vllm_server: str | None
     """Address of a vLLM server that runs the project's own models."""
     log: Callable[[Mapping[str, float], int], None]
@@ -195,6 +199,8 @@ def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTra
         home=Path(environ.get("FINER1_HOME", "")),
         server=environ.get("FINER1_SERVER"),
         api_key=environ.get("FINER1_API_KEY"),
+        eval_server=environ.get("FINER1_EVAL_SERVER"),
+        eval_key=environ.get("FINER1_EVAL_KEY"),
         vllm_server=environ.get("FINER1_VLLM_SERVER"),
         log=tracker.log,
         log_table=tracker.log_table,

@@ -26,13 +26,29 @@ def test_an_unknown_key_names_the_nearest_known_one(values):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"order": "stored"}, "^x: questions: order is stored, which released questions alone"),
         ({"source": "released", "part": "validation"}, "^x: questions: source is .* part is val"),
         ({"source": "released", "num_options": 3}, r"part is test and num_options 3; set part"),
+        ({"options": "foci", "part": "validation"}, "options are foci, .* part is validation"),
+        ({"options": "foci", "num_options": 5}, "num_options 5; set part to test and num_options"),
     ],
 )  # fmt: skip
 def test_questions_that_contradict_themselves_are_refused(values, changes, words):
     values["questions"] |= changes
+    with pytest.raises(ValueError, match=words):
+        check_params(values, "x")
+
+
+def test_prose_under_the_reward_for_sections_is_refused(values):
+    values["sft"]["target"] = "prose"
+    with pytest.raises(ValueError, match=r"^x: sft.target is prose.*set tapo.format_rule to tags"):
+        check_params(values, "x")
+    values["tapo"]["format_rule"] = "tags"
+    assert check_params(values, "x").sft.target == "prose"
+
+
+@pytest.mark.parametrize(("name", "words"), [("base", "model of the run itself"), ("A", "pattern")])
+def test_a_further_model_has_a_name_of_its_own(values, name, words):
+    values["predict"]["models"] = {name: {"model": "models/base/world", "strategy": "direct"}}
     with pytest.raises(ValueError, match=words):
         check_params(values, "x")
 

@@ -36,11 +36,22 @@ def test_a_log_gets_a_line_when_a_minute_has_passed(printed):
     assert [line.split()[1] for line in printed()] == ["2/1000", "5/1000"]
 
 
-def test_a_live_log_gets_every_line(printed):
-    bar = Progress("tapo", 40, "steps", is_live=True)
-    for _ in range(3):
+def test_a_live_log_gets_two_lines_a_second_at_most(printed):
+    seconds = 0.0
+    bar = Progress("tapo", 1000, "steps", is_live=True, now=lambda: seconds)
+    for seconds in (0.0, 0.1, 0.5, 0.9, 1.0):  # noqa: B007 - read by the clock
         bar.advance(1)
-    assert [line.split()[1] for line in printed()] == ["1/40", "2/40", "3/40"]
+    assert [line.split()[1] for line in printed()] == ["1/1000", "3/1000", "5/1000"]
+
+
+def test_a_log_has_the_speed_and_the_length_of_generated_texts(printed):
+    seconds = 0.0
+    bar = Progress("predict", 4, "prompts", is_live=True, now=lambda: seconds)
+    seconds = 10.0
+    bar.advance(2, num_texts=4, num_tokens=100)  # two samples each
+    assert printed() == [
+        "predict: 2/4 prompts, 10 s left, 0.2/s, 10 tokens/s, 25 tokens each",
+    ]
 
 
 def test_the_time_left_is_that_of_the_items_to_come(printed):
