@@ -69,7 +69,7 @@ def load_open_clip(name: str, home: Path, device: str) -> TextImageEncoder:
     place = pick_device(device)
     model.eval().requires_grad_(False).to(place)
     # Made when a text comes: the image tower alone needs none, and one may have to be downloaded.
-    tokenizer = cache(lambda: open_clip.get_tokenizer(source))
+    tokenizer = cache(lambda: _load_tokenizer(name, source))
 
     @torch.no_grad()
     def encode(images: Sequence[Image.Image]) -> torch.Tensor:
@@ -166,6 +166,20 @@ def _load(name: str, source: str, pretrained: str | None, has_quick_gelu: bool) 
         ) from error
     except _UNFIT as error:
         raise ValueError(f"encoder {name!r} cannot be loaded: {_first_line(error)}") from error
+
+
+def _load_tokenizer(name: str, source: str) -> Any:
+    """The tokenizer; that of SigLIP models lies on the hub, apart from the weights."""
+    try:
+        return open_clip.get_tokenizer(source)
+    except OSError as error:
+        if error.errno:
+            raise  # the machine's trouble
+        lent = (open_clip.get_model_config(source) or {})["text_cfg"].get("hf_tokenizer_name")
+        raise ValueError(
+            f"encoder {name!r}: its tokenizer, {lent}, is not on this machine; fetch it first (hf "
+            f"download {lent}), or let the stage do so with HF_HUB_OFFLINE=0"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

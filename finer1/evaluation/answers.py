@@ -7,7 +7,9 @@ petunia).
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from finer1.prompts import Completion
 
@@ -17,8 +19,11 @@ _ARTICLES = re.compile(r"\A[\s_\-\u2010-\u2015]*(?:(?:a|an|the)\s+)+(?=.*[^\W_])
 _FINAL = ".,;:!? "
 _AROUND_BRACKETS = re.compile(r"\s*([<>/])\s*")
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_REMEMBERED = 1 << 13
+"""Names whose normal form is kept; each label is asked for thousands of times."""
 
 
+@lru_cache(_REMEMBERED)
 def normalise(text: str) -> str:
     """The form in which names are compared.
 
@@ -54,10 +59,40 @@ def named_labels(answer: str, labels: Sequence[str]) -> tuple[str, ...]:
     The longest label wins where several begin at one place, and names do not overlap: an answer
     `mexican petunia` names that label, not petunia. More than one name is a hedge.
     """
-    by_name = {normalise(label): label for label in labels}
+    index = index_names(tuple(labels))
+    name = normalise(answer)
+    if name in index.by_name:  # most answers; the search over 200 names is slow
+        return (index.by_name[name],)
+    found = index.pattern.findall(name) if index.pattern else ()
+    return tuple(dict.fromkeys(index.by_name[each] for each in found))
+
+
+def same_name(text: str | None, names: Sequence[str]) -> str | None:
+    """The first of `names` that equals `text` after normalisation."""
+    if text is None:
+        return None
+    return next((name for name in names if normalise(name) == normalise(text)), None)
+
+
+@dataclass(frozen=True)
+class NameIndex:
+    """The sub-categories of a category, to be looked up and searched for."""
+
+    by_name: Mapping[str, str]
+    """Normal form -> label, the first where several share one."""
+    pattern: re.Pattern[str] | None
+    """Finds names in a normal form, the longest first; None without names."""
+
+
+@lru_cache(256)
+def index_names(labels: tuple[str, ...]) -> NameIndex:
+    """The index of the labels; their empty names are left out."""
+    by_name: dict[str, str] = {}
+    for label in labels:
+        by_name.setdefault(normalise(label), label)
+    by_name.pop("", None)
+    if not by_name:
+        return NameIndex(by_name, None)
     longest_first = sorted(by_name, key=lambda name: (-len(name), name))
-    pattern = "|".join(re.escape(name) for name in longest_first if name)
-    if not pattern:
-        return ()
-    found = re.findall(rf"(?<!\w)(?:{pattern})(?!\w)", normalise(answer))
-    return tuple(dict.fromkeys(by_name[name] for name in found))
+    pattern = "|".join(map(re.escape, longest_first))
+    return NameIndex(by_name, re.compile(rf"(?<!\w)(?:{pattern})(?!\w)"))

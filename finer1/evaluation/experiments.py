@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
 from finer1.evaluation.metrics import CELLS, Cell, classes, correct, select
 from finer1.evaluation.statistics import Bootstrap, Interval, mean_interval, paired_values
@@ -31,6 +32,11 @@ class Summary:
     pooled: Interval
     """Mean over the seeds' questions, classes and seeds resampled."""
 
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over seeds, of the sample; None with one seed."""
+        return _deviation(self.accuracies)
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -46,6 +52,11 @@ class Difference:
     """Classes resampled, the trained seeds taken as given."""
     over_classes_and_seeds: Interval
     """Seeds resampled as well: what other training seeds may give."""
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over seeds, of the sample; None with one seed."""
+        return _deviation(self.differences)
 
 
 def summarise(runs: Sequence[ExperimentRun], bootstrap: Bootstrap) -> list[Summary]:
@@ -101,6 +112,10 @@ def compare(
                 )
             )
     return differences
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    return stdev(values) if len(values) > 1 else None
 
 
 def _non_empty(rows: dict[int, list[Verdict]]) -> dict[int, list[Verdict]]:

@@ -1,16 +1,26 @@
 """Metrics of the evaluated models, counted from verdicts.
 
-Keys are `<model>/<setting>/<side>/<name>`, side seen or unseen; a paired difference of two models
-on the same questions is `<model>-<base>/<setting>/<side>/<name>`; the position report is
-`<model>/closed/position_<place>/<name>`. All rates are shares in 0..1.
+Keys are `<model>/<setting>/<side>/<name>`, side seen or unseen, and the same of each dataset,
+`<model>/<dataset>/<setting>/<side>/<name>`; a paired difference of two models on the same questions
+is `<model>-<base>/<setting>/<side>/<name>`; the position report is
+`<model>/closed/position_<place>/<name>`; the levels of a taxonomy are
+`<model>/open/<side>/level_<name>`; votes are `<model>/votes/<name>`. All rates are shares in 0..1.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
-from finer1.evaluation.statistics import Bootstrap, macro_mean, mean_interval, paired_values
-from finer1.evaluation.verdicts import Verdict
+from finer1.evaluation.statistics import (
+    Bootstrap,
+    macro_mean,
+    mean_interval,
+    mean_intervals,
+    paired_values,
+)
+from finer1.evaluation.taxonomy import Taxonomy, level_scores
+from finer1.evaluation.verdicts import MODELS, Verdict
+from finer1.evaluation.votes import vote_metrics
 from finer1.records import Setting
 
 Side = Literal["seen", "unseen"]
@@ -23,10 +33,18 @@ CELLS: tuple[Cell, ...] = (
     ("closed", "unseen"),
 )
 PAIRS = (("sft", "base"), ("tapo", "sft"), ("tapo", "base"))
-"""Models whose paired difference is reported."""
+"""Models of the run whose paired difference is reported; model_pairs has all."""
+FINAL = "tapo"
+"""The model that each further one is compared with."""
 
+_PREFIXES = {
+    "accuracy": "",
+    "paper_accuracy": "paper_",
+    "similarity": "similarity_",
+    "similarity_paper": "similarity_paper_",
+}
+"""Number with an interval -> what its `low` and `high` begin with."""
 _RATES: dict[str, Callable[[Verdict], float]] = {
-    "paper_accuracy": lambda verdict: verdict.is_correct_paper,
     "formatted": lambda verdict: verdict.is_formatted,
     "hedged": lambda verdict: verdict.is_hedged,
     "truth_among_options": lambda verdict: verdict.is_truth_among_options,
@@ -38,20 +56,25 @@ _RATES: dict[str, Callable[[Verdict], float]] = {
 
 
 def score_models(
-    verdicts: Mapping[str, Sequence[Verdict]], bootstrap: Bootstrap
+    verdicts: Mapping[str, Sequence[Verdict]],
+    bootstrap: Bootstrap,
+    taxonomy: Taxonomy | None = None,
 ) -> dict[str, float]:
-    """Every metric of every model, and the paired differences of PAIRS.
+    """Every metric of every model, and the paired differences of model_pairs.
 
-    verdicts: model -> its verdicts, all on the same questions. A cell without questions has no
-    keys.
+    verdicts: model -> its verdicts, all on the same questions; of a further model, those of one
+    setting may be missing. A cell without questions has no keys.
     """
     metrics: dict[str, float] = {}
     for model, rows in verdicts.items():
         metrics |= _cell_metrics(model, rows, bootstrap)
+        metrics |= _dataset_metrics(model, rows, bootstrap)
         metrics |= _position_metrics(model, rows)
-    for model, base in PAIRS:
-        if model in verdicts and base in verdicts:
-            metrics |= _differences(f"{model}-{base}", verdicts[model], verdicts[base], bootstrap)
+        metrics |= vote_metrics(model, _votes(rows))
+        if taxonomy is not None:
+            metrics |= _level_metrics(model, rows, taxonomy)
+    for model, base in model_pairs(tuple(verdicts)):
+        metrics |= _differences(f"{model}-{base}", verdicts[model], verdicts[base], bootstrap)
     some = next(iter(verdicts.values()), ())
     for side in ("seen", "unseen"):
         rows = select(some, ("closed", side))
@@ -61,6 +84,13 @@ def score_models(
     return metrics
 
 
+def model_pairs(models: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of `models` whose difference is reported: PAIRS, then tapo against each other."""
+    own = [(model, base) for model, base in PAIRS if model in models and base in models]
+    further = [model for model in models if model not in MODELS]
+    return own + [(FINAL, model) for model in further if FINAL in models]
+
+
 def select(verdicts: Iterable[Verdict], cell: Cell) -> list[Verdict]:
     """The verdicts of one setting and side."""
     setting, side = cell
@@ -68,8 +98,8 @@ def select(verdicts: Iterable[Verdict], cell: Cell) -> list[Verdict]:
 
 
 def classes(verdicts: Iterable[Verdict]) -> list[str]:
-    """The class of each verdict, unique across categories."""
-    return [f"{row.category}/{row.label}" for row in verdicts]
+    """The class of each verdict, unique across datasets and categories."""
+    return [f"{row.dataset}/{row.category}/{row.label}" for row in verdicts]
 
 
 def correct(verdicts: Iterable[Verdict]) -> list[float]:
@@ -101,14 +131,9 @@ def _cell_metrics(
         rows = select(verdicts, cell)
         if not rows:
             continue
-        interval = mean_interval(correct(rows), classes(rows), bootstrap)
         values = {
-            "accuracy": interval.value,
-            "low": interval.low,
-            "high": interval.high,
+            **_intervals(rows, bootstrap),
             "macro_accuracy": macro_mean(correct(rows), classes(rows)),
-            "n": len(rows),
-            "classes": len(set(classes(rows))),
             **{name: sum(map(rate, rows)) / len(rows) for name, rate in _RATES.items()},
         }
         if cell[1] == "unseen":  # names that training pulled answers towards
@@ -116,6 +141,60 @@ def _cell_metrics(
             values["answered_seen_class"] = named / len(rows)
         metrics |= {f"{model}/{'/'.join(cell)}/{name}": value for name, value in values.items()}
     return metrics
+
+
+def _dataset_metrics(
+    model: str, verdicts: Sequence[Verdict], bootstrap: Bootstrap
+) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for cell in CELLS:
+        by_dataset: dict[str, list[Verdict]] = defaultdict(list)
+        for row in select(verdicts, cell):
+            by_dataset[row.dataset].append(row)
+        for dataset, rows in by_dataset.items():
+            key = f"{model}/{dataset}/{'/'.join(cell)}"
+            values = _intervals(rows, bootstrap)
+            metrics |= {f"{key}/{name}": value for name, value in values.items()}
+    return metrics
+
+
+def _intervals(rows: Sequence[Verdict], bootstrap: Bootstrap) -> dict[str, float]:
+    """Numbers of questions and classes, and all numbers that have an interval, with it."""
+    columns = {
+        "accuracy": correct(rows),
+        "paper_accuracy": [float(row.is_correct_paper) for row in rows],
+    }
+    headline = [row.similarity for row in rows if row.similarity is not None]
+    paper = [row.similarity_paper for row in rows if row.similarity_paper is not None]
+    if len(headline) == len(paper) == len(rows):
+        columns |= {"similarity": headline, "similarity_paper": paper}
+    names = classes(rows)
+    values: dict[str, float] = {"n": len(rows), "classes": len(set(names))}
+    for name, interval in mean_intervals(columns, names, bootstrap).items():
+        values[name] = interval.value
+        values[f"{_PREFIXES[name]}low"] = interval.low
+        values[f"{_PREFIXES[name]}high"] = interval.high
+    return values
+
+
+def _level_metrics(model: str, verdicts: Sequence[Verdict], taxonomy: Taxonomy) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for side in ("seen", "unseen"):
+        rows = select(verdicts, ("open", side))
+        if not rows:
+            continue
+        scores = level_scores(taxonomy, [(row.dataset, row.label, row.answer) for row in rows])
+        metrics |= {f"{model}/open/{side}/{name}": value for name, value in scores.items()}
+    return metrics
+
+
+def _votes(verdicts: Iterable[Verdict]) -> list[tuple[float, bool]]:
+    """Share and correctness of each vote."""
+    return [
+        (row.vote_share, row.is_vote_correct)
+        for row in verdicts
+        if row.vote_share is not None and row.is_vote_correct is not None
+    ]
 
 
 def _position_metrics(model: str, verdicts: Iterable[Verdict]) -> dict[str, float]:
@@ -138,8 +217,8 @@ def _differences(
     metrics: dict[str, float] = {}
     for cell in CELLS:
         rows, base_rows = select(verdicts, cell), select(base, cell)
-        if not rows:
-            continue
+        if not rows or not base_rows:
+            continue  # a model may answer one setting alone
         values = paired_values(
             [row.question_id for row in rows],
             correct(rows),

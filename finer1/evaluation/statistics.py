@@ -6,8 +6,9 @@ where several trained seeds are pooled, seeds are resampled too, crossed with th
 Shape letters: N questions, S runs (seeds), K classes, R resamples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,22 +49,41 @@ def mean_interval(
     Raises ValueError on no values. With one class the interval has no width: nothing is known
     about other classes then.
     """
-    if not len(values):
+    return mean_intervals({"": values}, classes, bootstrap, runs)[""]
+
+
+def mean_intervals(
+    columns: Mapping[str, Sequence[float]],
+    classes: Sequence[str],
+    bootstrap: Bootstrap,
+    runs: Sequence[int] | None = None,
+) -> dict[str, Interval]:
+    """mean_interval of several values of the same questions, which share their resamples.
+
+    columns: name -> [N].
+    """
+    if not len(classes):
         raise ValueError("an interval needs at least one question")
-    sums, counts = _cells(values, classes, runs)
+    row_index, num_rows = _numbered([0] * len(classes) if runs is None else runs)
+    class_index, num_classes = _numbered(classes)
+    cells = row_index * num_classes + class_index, (num_rows, num_classes)
     generator = np.random.default_rng(bootstrap.seed)
-    class_weights = _weights(sums.shape[1], bootstrap.samples, generator)
-    if runs is None:
-        run_weights = np.ones((bootstrap.samples, 1))
-    else:
-        run_weights = _weights(sums.shape[0], bootstrap.samples, generator)
-    totals = np.einsum("rs,sk,rk->r", run_weights, sums, class_weights, optimize=True)
-    sizes = np.einsum("rs,sk,rk->r", run_weights, counts, class_weights, optimize=True)
-    # A resample may hold no question at all where runs ask about different classes.
-    means = totals[sizes > 0] / sizes[sizes > 0]
+    class_weights = _weights(num_classes, bootstrap.samples, generator)
+    run_weights = np.ones((bootstrap.samples, 1))
+    if runs is not None:
+        run_weights = _weights(num_rows, bootstrap.samples, generator)
+    counts = _sums(np.ones(len(classes)), *cells)
+    sizes = _resampled(counts, run_weights, class_weights)
     tail = (1 - bootstrap.confidence) / 2
-    low, high = np.quantile(means, (tail, 1 - tail))
-    return Interval(float(sums.sum() / counts.sum()), float(low), float(high))
+    intervals = {}
+    for name, values in columns.items():
+        sums = _sums(values, *cells)
+        totals = _resampled(sums, run_weights, class_weights)
+        # A resample may hold no question at all where runs ask about different classes.
+        means = totals[sizes > 0] / sizes[sizes > 0]
+        low, high = np.quantile(means, (tail, 1 - tail))
+        intervals[name] = Interval(float(sums.sum() / counts.sum()), float(low), float(high))
+    return intervals
 
 
 def paired_values(
@@ -86,21 +106,34 @@ def paired_values(
 
 def macro_mean(values: Sequence[float], classes: Sequence[str]) -> float:
     """Mean over classes of the mean over each class's questions."""
-    sums, counts = _cells(values, classes, None)
-    return float((sums / counts).mean())
+    index, size = _numbered(classes)
+    sums = _sums(values, index, (1, size))
+    return float((sums / _sums(np.ones(len(classes)), index, (1, size))).mean())
 
 
-def _cells(
-    values: Sequence[float], classes: Sequence[str], runs: Sequence[int] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum and count of the values of each run and class: two [S, K]."""
-    columns, class_index = np.unique(np.asarray(classes, dtype=str), return_inverse=True)
-    rows, run_index = np.unique([0] * len(values) if runs is None else runs, return_inverse=True)
-    sums = np.zeros((len(rows), len(columns)))
-    counts = np.zeros_like(sums)
-    np.add.at(sums, (run_index, class_index), np.asarray(values, dtype=float))
-    np.add.at(counts, (run_index, class_index), 1)
-    return sums, counts
+def _numbered(names: Sequence[str] | Sequence[int]) -> tuple[NDArray[np.intp], int]:
+    """Each name's place among the distinct ones in order, [N], and their number."""
+    distinct: list[Any] = sorted(set(names))
+    places = {name: place for place, name in enumerate(distinct)}
+    return np.fromiter((places[name] for name in names), np.intp, len(names)), len(places)
+
+
+def _sums(
+    values: Sequence[float] | NDArray[np.float64], cells: NDArray[np.intp], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Sum of the values in each run and class: [S, K]."""
+    size = shape[0] * shape[1]
+    sums = np.bincount(cells, np.asarray(values, dtype=float), size)
+    return np.asarray(sums, dtype=float).reshape(shape)
+
+
+def _resampled(
+    cells: NDArray[np.float64],
+    run_weights: NDArray[np.float64],
+    class_weights: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Total of [S, K] cells in each resample: [R]."""
+    return np.asarray(((run_weights @ cells) * class_weights).sum(axis=1))
 
 
 def _weights(size: int, samples: int, generator: np.random.Generator) -> NDArray[np.float64]:

@@ -2,8 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from finer1.evaluation.answers import is_exact, is_included, named_labels, normalise
+from finer1.evaluation.answers import (
+    index_names,
+    is_exact,
+    named_labels,
+    normalise,
+    same_name,
+)
+from finer1.evaluation.released_rules import (
+    CAR,
+    is_released_closed,
+    is_released_open,
+    released_answer,
+)
+from finer1.evaluation.votes import Vote, count_votes
 from finer1.prompts import Completion, parse_completion, split_options
 from finer1.records import Prediction, Question, Setting, row
 
@@ -18,6 +32,7 @@ class Verdict:
     question_id: str
     image_id: str
     model: str
+    dataset: str
     category: str
     label: str
     seen: bool
@@ -25,8 +40,7 @@ class Verdict:
     is_correct: bool
     """Strict: exactly one closed answer element, equal to the label after normalisation."""
     is_correct_paper: bool
-    """Released rule: the label is contained in the answer; open-world without a closed answer,
-    in the whole output."""
+    """By the rule of the released evaluator (finer1/evaluation/released_rules.py)."""
     is_formatted: bool
     """Think and answer tags around all four sections, in order, and nothing else."""
     is_hedged: bool
@@ -38,7 +52,8 @@ class Verdict:
     is_cut_off: bool
     """The completion ended because it was too long."""
     answer: str | None
-    """Text of the one closed answer."""
+    """Text of the one closed answer; where the model was asked for the name alone, its whole
+    output."""
     named: str | None
     """The sub-category of the category that the answer is, after normalisation."""
     truth_position: int | None
@@ -46,17 +61,42 @@ class Verdict:
     answer_position: int | None
     """Place of the answer among them; None when it is none of them."""
     num_tokens: int
+    similarity: float | None = None
+    """Eq. 5 with the category's own word, 0 without an answer; None when closed, or not asked."""
+    similarity_paper: float | None = None
+    """Eq. 5 as released: the whole output without an answer, `object` for most categories."""
+    vote_share: float | None = None
+    """Share of the sampled completions that give the most frequent answer; None without votes."""
+    is_vote_correct: bool | None = None
+    """That answer is strictly correct."""
+
+
+@dataclass(frozen=True)
+class AnswerSimilarity:
+    """Both similarities of one open answer (finer1/evaluation/similarity.py computes them)."""
+
+    headline: float
+    paper: float
 
 
 def judge_model(
-    questions: Sequence[Question], predictions: Sequence[Prediction], source: str
+    questions: Sequence[Question],
+    predictions: Sequence[Prediction],
+    source: str,
+    similarities: Mapping[str, AnswerSimilarity] | None = None,
+    may_skip_setting: bool = False,
 ) -> list[Verdict]:
     """A verdict per question, in the order of `questions`; `source` names the predictions' file.
 
+    similarities: those of open answers, by question. may_skip_setting: the model may have answered
+    the questions of one setting alone, which then are all that is judged.
     Raises ValueError when the predictions are not exactly one per question: a score over a part
     of the questions could not be compared with any other.
     """
     by_id = {prediction.question_id: prediction for prediction in predictions}
+    if may_skip_setting and predictions:
+        answered = {question.setting for question in questions if question.id in by_id}
+        questions = [question for question in questions if question.setting in answered]
     missing = [question.id for question in questions if question.id not in by_id]
     surplus = len(predictions) - (len(questions) - len(missing))
     if missing or surplus:
@@ -66,7 +106,11 @@ def judge_model(
             "their own; run predict again on these questions"
         )
     labels = category_labels(questions)
-    return [judge(item, by_id[item.id], labels[item.category]) for item in questions]
+    scores = similarities or {}
+    return [
+        _judge(item, by_id[item.id], labels[item.category], scores.get(item.id))
+        for item in questions
+    ]
 
 
 def category_labels(questions: Iterable[Question]) -> dict[str, tuple[str, ...]]:
@@ -80,55 +124,86 @@ def category_labels(questions: Iterable[Question]) -> dict[str, tuple[str, ...]]
 def judge(question: Question, prediction: Prediction, labels: Sequence[str]) -> Verdict:
     """The verdict on one prediction; `labels` are the sub-categories of the question's category.
 
-    Never raises, whatever the completion holds.
+    Without similarity, which is computed for many at once. Never raises, whatever the completion
+    holds.
     """
-    completion = parse_completion(prediction.completion)
+    return _judge(question, prediction, tuple(labels), None)
+
+
+def given_answer(prediction: Prediction) -> str | None:
+    """What Verdict.answer is."""
+    return _read(prediction.completion, prediction.answer_from).answer
+
+
+def dataset_of(question: Question) -> str:
+    """The dataset, which an image's id begins with."""
+    return question.image_id.partition("/")[0]
+
+
+def _judge(
+    question: Question,
+    prediction: Prediction,
+    labels: tuple[str, ...],
+    similarity: AnswerSimilarity | None,
+) -> Verdict:
+    completion = _read(prediction.completion, prediction.answer_from)
     answer = completion.answer
-    named = _same_name(answer, labels)
+    vote = _vote(question, prediction)
     return Verdict(
         question_id=question.id,
         image_id=question.image_id,
         model=prediction.model,
+        dataset=dataset_of(question),
         category=question.category,
         label=question.label,
         seen=question.seen,
         setting=question.setting,
         is_correct=is_exact(completion, question.label),
-        is_correct_paper=_is_correct_paper(question, prediction.completion, completion),
+        is_correct_paper=_is_correct_paper(question, prediction.completion),
         is_formatted=completion.is_sectioned,
         is_hedged=answer is not None and len(named_labels(answer, labels)) > 1,
         is_truth_among_options=_has_truth(completion.sections, question.label),
         is_answer_predicted=_is_predicted(completion),
         is_cut_off=prediction.finish_reason == "length",
         answer=answer,
-        named=named,
+        named=None if answer is None else index_names(labels).by_name.get(normalise(answer)),
         truth_position=_position(question.label, question.options),
-        answer_position=_position(_same_name(answer, question.options), question.options),
+        answer_position=_position(same_name(answer, question.options), question.options),
         num_tokens=prediction.num_tokens,
+        similarity=similarity.headline if similarity else None,
+        similarity_paper=similarity.paper if similarity else None,
+        vote_share=vote.share if vote else None,
+        is_vote_correct=vote.is_answer(question.label) if vote else None,
     )
 
 
-def _is_correct_paper(question: Question, text: str, completion: Completion) -> bool:
-    if is_included(text, question.label):
-        return True
-    whole_output = question.setting == "open" and completion.answer is None
-    return whole_output and question.label.lower() in text.lower()
+def _read(text: str, answer_from: str) -> Completion:
+    """The parsed completion; text without an answer element is the answer where it may be."""
+    completion = parse_completion(text)
+    if answer_from == "text" and released_answer(text) is None:
+        return replace(completion, answer=text.strip() or None)
+    return completion
+
+
+def _vote(question: Question, prediction: Prediction) -> Vote | None:
+    if not prediction.votes:
+        return None
+    return count_votes([_read(text, prediction.answer_from).answer for text in prediction.votes])
+
+
+def _is_correct_paper(question: Question, text: str) -> bool:
+    if question.setting == "closed":
+        return is_released_closed(text, question.label)
+    return is_released_open(text, question.label, dataset_of(question) == CAR)
 
 
 def _has_truth(sections: Mapping[str, str], label: str) -> bool:
-    return _same_name(label, split_options(sections.get("options", ""))) is not None
+    return same_name(label, split_options(sections.get("options", ""))) is not None
 
 
 def _is_predicted(completion: Completion) -> bool:
     prediction = completion.sections.get("prediction")
-    return prediction is not None and _same_name(completion.answer, (prediction,)) is not None
-
-
-def _same_name(text: str | None, names: Sequence[str]) -> str | None:
-    """The one of `names` that equals `text` after normalisation."""
-    if text is None:
-        return None
-    return next((name for name in names if normalise(name) == normalise(text)), None)
+    return prediction is not None and same_name(completion.answer, (prediction,)) is not None
 
 
 def _position(name: str | None, options: Sequence[str]) -> int | None:

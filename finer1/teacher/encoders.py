@@ -1,6 +1,6 @@
 """Text encoders for captions and concepts: unit vectors from a named encoder.
 
-char_ngrams     hashed character 3- to 5-grams within words; needs no model
+char_ngrams     hashed character 3- to 5-grams (finer1/encoders/char_ngrams.py); needs no model
 hf:<model>      a text model of transformers, mean over the tokens of a text
 st:<model>      a sentence-transformers model
 
@@ -17,14 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from finer1.encoders.char_ngrams import encode_char_ngrams
 from finer1.engines.local_models import find_text_model
 from finer1.teacher.concepts import Matrix
 
 Encoder = Callable[[Sequence[str]], Matrix]
 """N texts -> [N, D], rows of length 1; a text without any content gives a zero row."""
 
-NGRAMS, FEATURES = (3, 5), 2048
-"""Part of what `char_ngrams` means: n-gram lengths and dimensions."""
 BATCH_SIZE = 64
 """Texts a model embeds at once."""
 MAX_TOKENS = 512
@@ -39,7 +38,7 @@ def load_encoder(name: str, home: Path, device: str) -> Encoder:
     model is not there, runs code of its own or its package is not installed.
     """
     if name == "char_ngrams":
-        return _char_ngrams
+        return encode_char_ngrams
     kind, _, model = name.partition(":")
     if kind not in ("hf", "st") or not model:
         raise ValueError(
@@ -155,13 +154,3 @@ def _batched(encode_batch: Encoder) -> Encoder:
         return np.concatenate(parts)[np.argsort(order)] if parts else np.zeros((0, 1))
 
     return encode
-
-
-def _char_ngrams(texts: Sequence[str]) -> Matrix:
-    # Hashing, not TF-IDF: a text's vector must not depend on which other texts are encoded.
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    vectorizer = HashingVectorizer(
-        analyzer="char_wb", ngram_range=NGRAMS, n_features=FEATURES, norm="l2"
-    )
-    return np.asarray(vectorizer.transform(texts).toarray(), dtype=np.float64)

@@ -1,6 +1,7 @@
 import subprocess
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from finer1.params import load_params
 from flows import experiments
@@ -20,7 +21,7 @@ rest = dict(
 )
 write_jsonl(Path("data/verdicts.jsonl"), [
     Verdict(question_id=f"{setting}/{seen}/{number}", image_id=f"i{number}", model=model,
-            category="bird", label=f"l{number % 5}", seen=seen, setting=setting,
+            dataset="world", category="bird", label=f"l{number % 5}", seen=seen, setting=setting,
             is_correct=number < epochs, **rest)
     for model in ("base", "sft", "tapo")
     for setting in ("open", "closed") for seen in (True, False) for number in range(10)
@@ -64,6 +65,16 @@ def test_seeds_are_numbers_with_commas():
 def test_other_seeds_are_refused():
     with pytest.raises(ValueError, match="numbers with commas"):
         parse_seeds("0..2")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0.5, "it's", None, True, [1, "a"], {}, {"a": {"model": "models/x y", "strategy": "cot"}},
+     [{"b": None}]],
+)  # fmt: skip
+def test_a_value_of_params_yaml_is_one_for_hydra(value):
+    override = OverridesParser.create().parse_override(f"++key={experiments._hydra(value)}")
+    assert str(override.value()) == str(value)
 
 
 def test_trials_of_the_same_folders_hash_them_once(project, monkeypatch):

@@ -200,3 +200,15 @@ def test_a_tag_with_another_activation_gets_it(monkeypatch, tmp_path):
         with pytest.raises(ValueError, match="stop here"):
             load_open_clip(f"open_clip:ViT-L-14:{tag}", tmp_path, "cpu")
         assert asked["force_quick_gelu"] is quick
+
+
+def test_a_tokenizer_that_is_not_on_this_machine_is_named_with_a_way_out(tiny_clip, monkeypatch):
+    def absent(_):
+        raise OSError("We couldn't connect to the hub")
+
+    encoder = load_open_clip(f"open_clip:{tiny_clip}", tiny_clip, "cpu")
+    monkeypatch.setattr(open_clip, "get_tokenizer", absent)
+    lent = {"text_cfg": {"hf_tokenizer_name": "timm/x"}}
+    monkeypatch.setattr(open_clip, "get_model_config", lambda _: lent)
+    with pytest.raises(ValueError, match="tokenizer, timm/x, is not on this machine; fetch it"):
+        encoder.encode_texts(["a wren"])

@@ -13,10 +13,10 @@ LABELS = ("ash wren", "elm wren", "oak wren", "reed tern")
 def ask():
     """Make a question about an elm wren, or what is given instead."""
 
-    def make(number=0, setting="open", label="elm wren", seen=True, options=LABELS):
+    def make(number=0, setting="open", label="elm wren", seen=True, options=LABELS, dataset="bird"):
         return Question(
             id=f"{setting}/{label}/{number}",
-            image_id=f"{label}/{number}",
+            image_id=f"{dataset}/{label}/{number}",
             category="bird",
             label=label,
             seen=seen,
@@ -33,8 +33,10 @@ def ask():
 def predict():
     """Make a prediction with a completion for a question."""
 
-    def make(question, completion, model="tapo", tokens=10, finish="stop"):
-        return Prediction(question.id, model, "hash", question.text, completion, tokens, finish)
+    def make(question, completion, model="tapo", tokens=10, finish="stop", **more):
+        return Prediction(
+            question.id, model, "hash", question.text, completion, tokens, finish, **more
+        )
 
     return make
 
@@ -43,10 +45,11 @@ def predict():
 def verdict(ask, predict):
     """Judge a completion, or an answer in a whole rationale, for a question."""
 
-    def make(completion=None, answer=None, model="tapo", **question):
+    def make(completion=None, answer=None, model="tapo", votes=(), answer_from="tags", **question):
         asked = ask(**question)
         text = rationale(answer) if completion is None else completion
-        return judge(asked, predict(asked, text, model), LABELS)
+        prediction = predict(asked, text, model, votes=votes, answer_from=answer_from)
+        return judge(asked, prediction, LABELS)
 
     return make
 

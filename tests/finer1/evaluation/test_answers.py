@@ -1,6 +1,12 @@
 import pytest
 
-from finer1.evaluation.answers import is_exact, is_included, named_labels, normalise
+from finer1.evaluation.answers import (
+    is_exact,
+    is_included,
+    named_labels,
+    normalise,
+    same_name,
+)
 from finer1.prompts import parse_completion
 
 
@@ -83,3 +89,9 @@ def test_names_in_an_answer(answer, expected):
 
 def test_no_labels_name_nothing():
     assert named_labels("petunia", ()) == ()
+
+
+def test_the_same_name_is_found_in_the_spelling_of_the_names():
+    assert same_name("The elm-wren.", ("oak wren", "Elm Wren")) == "Elm Wren"
+    assert same_name("wren", ("oak wren", "Elm Wren")) is None
+    assert same_name(None, ("Elm Wren",)) is None

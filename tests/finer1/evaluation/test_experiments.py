@@ -71,3 +71,16 @@ def test_experiments_without_a_common_seed_are_refused(run):
 def test_an_unknown_experiment_is_named(run):
     with pytest.raises(ValueError, match="no run of DAPO"):
         compare([run("A", 0, True, True)], [("A", "DAPO")], BOOTSTRAP)
+
+
+def test_deviation_over_seeds_is_that_of_a_sample(run):
+    runs = [
+        run("SFT", 0, False, False), run("SFT", 1, True, False), run("SFT", 2, True, True),
+        run("TAPO", 0, True, True),
+    ]  # fmt: skip
+    sft, tapo = summarise(runs, BOOTSTRAP)
+    # Accuracies 0, 1/2, 1: squares 1/4 + 0 + 1/4 over 3 - 1.
+    assert sft.deviation == pytest.approx(0.5)
+    assert tapo.deviation is None
+    (difference,) = compare(runs, [("TAPO", "SFT")], BOOTSTRAP)
+    assert difference.deviation is None  # one seed in common

@@ -1,9 +1,12 @@
 import math
+from dataclasses import replace
 
 import pytest
 
-from finer1.evaluation.metrics import score_models, top_confusions
+from finer1.evaluation.metrics import model_pairs, score_models, top_confusions
 from finer1.evaluation.statistics import Bootstrap
+from finer1.evaluation.taxonomy import group_taxonomy
+from finer1.records import ImageRecord
 
 BOOTSTRAP = Bootstrap(samples=500, confidence=0.95, seed=0)
 
@@ -120,3 +123,81 @@ def test_confusions_are_counted_per_pair_worst_first(verdict):
         (("bird", "elm wren", "oak wren"), 2),
         (("bird", "elm wren", "ash wren"), 1),
     ]
+
+
+def test_each_dataset_has_its_own_figures(verdict):
+    rows = [
+        verdict(answer="elm wren", dataset="cub", number=0),
+        verdict(answer="oak wren", dataset="cub", number=1),
+        verdict(answer="oak wren", dataset="nab", number=2),
+    ]
+    metrics = score_models({"tapo": rows}, BOOTSTRAP)
+    assert metrics["tapo/cub/open/seen/accuracy"] == 1 / 2
+    assert metrics["tapo/nab/open/seen/accuracy"] == 0
+    assert (metrics["tapo/cub/open/seen/n"], metrics["tapo/nab/open/seen/n"]) == (2, 1)
+    assert metrics["tapo/open/seen/classes"] == 2  # elm wrens of two datasets
+
+
+def test_paper_accuracy_has_an_interval_over_classes(verdict):
+    rows = [
+        verdict(answer="elm wren, oak wren", number=number, label=label)
+        for number, label in enumerate(("elm wren", "elm wren", "reed tern"))
+    ]
+    metrics = score_models({"tapo": rows}, BOOTSTRAP)
+    assert metrics["tapo/open/seen/paper_accuracy"] == pytest.approx(2 / 3)
+    # A resample of two classes may hold either one alone.
+    assert metrics["tapo/open/seen/paper_low"] == 0
+    assert metrics["tapo/bird/open/seen/paper_high"] == 1
+
+
+def test_similarities_are_means_with_intervals(verdict):
+    rows = [
+        replace(verdict(answer="elm wren", number=0), similarity=1.0, similarity_paper=0.5),
+        replace(verdict(answer="oak wren", number=1), similarity=0.5, similarity_paper=0.0),
+    ]
+    metrics = score_models({"tapo": rows}, BOOTSTRAP)
+    for key in ("tapo/open/seen", "tapo/bird/open/seen"):
+        assert metrics[f"{key}/similarity"] == 0.75
+        assert metrics[f"{key}/similarity_paper"] == 0.25
+        # One class: no width.
+        assert metrics[f"{key}/similarity_low"] == metrics[f"{key}/similarity_high"] == 0.75
+        assert metrics[f"{key}/similarity_paper_high"] == 0.25
+
+
+def test_without_similarities_there_are_no_keys_of_them(metrics):
+    assert not any("similarity" in key for key in metrics)
+
+
+def test_votes_of_a_model_are_summed_up(verdict):
+    votes = ("<answer>elm wren</answer>", "?")
+    metrics = score_models({"tapo": [verdict(answer="elm wren", votes=votes)]}, BOOTSTRAP)
+    assert (metrics["tapo/votes/n"], metrics["tapo/votes/ece"]) == (1, 0.5)
+
+
+def test_levels_are_scored_for_open_questions_of_each_side(verdict):
+    image = ImageRecord("i", "bird", "bird", "elm wren", "wren", "0" * 64, "0" * 16, "test")
+    rows = [
+        verdict(answer="wren", number=0),
+        verdict(answer="elm wren", number=1),
+        verdict(answer="elm wren", number=2, setting="closed"),
+    ]
+    metrics = score_models({"tapo": rows}, BOOTSTRAP, group_taxonomy([image]))
+    assert metrics["tapo/open/seen/level_group"] == 1
+    assert metrics["tapo/open/seen/level_label"] == 1 / 2
+    assert metrics["tapo/open/seen/common_prefix"] == 3 / 4  # one of two levels, and both
+    assert "tapo/closed/seen/level_group" not in metrics
+
+
+def test_tapo_is_compared_with_each_further_model():
+    models = ("base", "sft", "tapo", "clip", "qwen")
+    own = [("sft", "base"), ("tapo", "sft"), ("tapo", "base")]
+    assert model_pairs(models) == [*own, ("tapo", "clip"), ("tapo", "qwen")]
+
+
+def test_a_difference_is_of_cells_that_both_have(verdict):
+    closed = verdict(answer="elm wren", setting="closed")
+    open_ = verdict(answer="elm wren")
+    wrong = verdict(answer="oak wren", setting="closed")
+    metrics = score_models({"tapo": [closed, open_], "clip": [wrong]}, BOOTSTRAP)
+    assert metrics["tapo-clip/closed/seen/difference"] == 1
+    assert "tapo-clip/open/seen/difference" not in metrics

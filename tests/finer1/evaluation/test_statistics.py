@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from finer1.evaluation.statistics import Bootstrap, macro_mean, mean_interval, paired_values
+from finer1.evaluation.statistics import (
+    Bootstrap,
+    macro_mean,
+    mean_interval,
+    mean_intervals,
+    paired_values,
+)
 
 BOOTSTRAP = Bootstrap(samples=4000, confidence=0.95, seed=0)
 TWO_CLASSES = ([1, 1, 0, 0], ["a", "a", "b", "b"])
@@ -100,3 +106,10 @@ def test_other_questions_cannot_be_paired():
 def test_a_question_that_comes_twice_cannot_be_paired():
     with pytest.raises(ValueError, match="comes twice"):
         paired_values(["q1", "q1"], [1, 0], ["q1"], [1])
+
+
+def test_several_values_have_the_intervals_that_each_has_alone():
+    values, classes = TWO_CLASSES
+    columns = {"a": values, "b": [0.5, 0.25, 1, 0]}
+    together = mean_intervals(columns, classes, BOOTSTRAP)
+    assert together == {name: mean_interval(columns[name], classes, BOOTSTRAP) for name in columns}

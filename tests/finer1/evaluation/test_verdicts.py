@@ -1,6 +1,6 @@
 import pytest
 
-from finer1.evaluation.verdicts import judge_model
+from finer1.evaluation.verdicts import AnswerSimilarity, category_labels, judge_model
 from finer1.prompts import rationale_completion, sections_text
 
 
@@ -27,8 +27,85 @@ def test_one_name_is_no_hedge(verdict):
     assert not verdict(answer="oak wren").is_hedged
 
 
-def test_two_answer_elements_are_wrong(verdict):
-    assert not verdict("<answer>elm wren</answer><answer>oak wren</answer>").is_correct
+def test_two_answer_elements_are_wrong_by_the_strict_rule_only(verdict):
+    row = verdict("<answer>oak wren</answer><answer>elm wren</answer>")
+    assert not row.is_correct
+    assert row.is_correct_paper  # the released answer reaches from the first tag to the last
+
+
+@pytest.mark.parametrize(("dataset", "right"), [("car", True), ("own_cars", False)])
+def test_a_car_of_the_published_dataset_needs_no_year_by_the_released_rule(verdict, dataset, right):
+    row = verdict("<answer>Kei</answer>", label="Kei Van 1990", dataset=dataset)
+    assert row.is_correct_paper is right
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        (" Elm wren.\n", "Elm wren."),
+        ("<answer>elm wren</answer> I think", "elm wren"),
+        ("<answer>elm wren</answer><answer>elm wren</answer>", None),
+        ("  ", None),
+    ],
+)
+def test_a_model_asked_for_the_name_alone_answers_with_its_whole_output(
+    verdict, completion, answer
+):
+    row = verdict(completion, answer_from="text")
+    assert row.answer == answer
+    assert row.is_correct is (answer is not None)
+    assert not row.is_formatted
+
+
+def test_the_dataset_is_read_from_the_image(verdict):
+    assert verdict(answer="elm wren", dataset="nabirds").dataset == "nabirds"
+
+
+def test_votes_are_counted_by_the_strict_rule(verdict):
+    votes = tuple(f"<answer>{name}</answer>" for name in ("Elm Wren", "oak wren", "elm wren"))
+    row = verdict(answer="oak wren", votes=(*votes, "elm wren"))
+    assert (row.vote_share, row.is_vote_correct) == (2 / 4, True)
+
+
+def test_without_votes_there_is_no_share(verdict):
+    row = verdict(answer="elm wren")
+    assert (row.vote_share, row.is_vote_correct) == (None, None)
+
+
+def test_similarities_are_those_of_the_question(ask, predict):
+    first, second = ask(0), ask(1)
+    rows = judge_model(
+        [first, second],
+        [predict(first, ""), predict(second, "")],
+        "tapo.jsonl",
+        {second.id: AnswerSimilarity(0.25, 0.5)},
+    )
+    assert [(row.similarity, row.similarity_paper) for row in rows] == [(None, None), (0.25, 0.5)]
+
+
+def test_a_model_may_answer_one_setting_alone_where_the_caller_says_so(ask, predict):
+    closed, open_ = ask(setting="closed"), ask()
+    predictions = [predict(closed, "<answer>elm wren</answer>")]
+    with pytest.raises(ValueError, match="1 questions have no prediction"):
+        judge_model([closed, open_], predictions, "clip.jsonl")
+    (row,) = judge_model([closed, open_], predictions, "clip.jsonl", may_skip_setting=True)
+    assert row.question_id == closed.id
+
+
+def test_a_part_of_a_setting_is_refused_even_so(ask, predict):
+    asked = [ask(0, "closed"), ask(1, "closed"), ask()]
+    with pytest.raises(ValueError, match="1 questions have no prediction .*closed/elm wren/1"):
+        judge_model(asked, [predict(asked[0], "")], "clip.jsonl", may_skip_setting=True)
+
+
+def test_a_model_without_any_prediction_is_refused_even_so(ask):
+    with pytest.raises(ValueError, match="1 questions have no prediction"):
+        judge_model([ask()], [], "clip.jsonl", may_skip_setting=True)
+
+
+def test_options_are_among_the_known_names(ask):
+    asked = [ask(setting="closed", options=("elm wren", "puffin")), ask(label="auk")]
+    assert category_labels(asked) == {"bird": ("auk", "elm wren", "puffin")}
 
 
 @pytest.mark.parametrize(("setting", "right"), [("open", True), ("closed", False)])
