@@ -4,7 +4,7 @@ bin := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup run smoke bench bench-data test lint clean
+.PHONY: help setup run smoke bench bench-data bench-score test lint clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -25,6 +25,9 @@ bench: setup     ## TAPO's update against TRL's own path: equality, time, memory
 
 bench-data: setup ## looking at all photographs of DIR (several: DIR='a b'): speed and memory; minutes
 	@$(bin)/python -m benchmarks.data $(DIR)
+
+bench-score: setup ## scoring all released questions, which DIR holds: time and memory; minutes
+	@$(bin)/python -m benchmarks.score $(DIR)
 
 lint: setup      ## style and types
 	@$(bin)/ruff check .

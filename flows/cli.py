@@ -4,7 +4,7 @@ import getpass
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -124,6 +124,78 @@ def review(
 
     print("= lines added to the decisions file, which the stage review applies")
     open_review(Path.cwd(), port, reviewer or getpass.getuser(), per_class, browser)
+
+
+@app.command()
+def score(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Rows of the released files with a completion each."),
+    ],
+    mode: Annotated[Literal["closed", "open"], typer.Option(help="What was asked.")],
+    protocol: Annotated[
+        Literal["paper", "shuffled"],
+        typer.Option(help="The released evaluator's rules, or ours, the headline."),
+    ] = "shuffled",
+    json: Annotated[Path | None, typer.Option(help="Write the numbers to this file.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Of the similarity of open answers; char_ngrams.")
+    ] = None,
+    taxonomy: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Levels above the sub-categories.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+) -> None:
+    """Score the completions of any harness, in which options stand as they were shown.
+
+    Example: finer1 score outputs.jsonl --mode closed --json score.json
+    """
+    from finer1.evaluation.statistics import Bootstrap
+    from flows.scoring import ScoreRequest, score_rows
+
+    bootstrap = Bootstrap(samples, 0.95, seed)
+    request = ScoreRequest(file, mode, protocol, json, encoder, taxonomy, bootstrap)
+    score_rows(request, Path.cwd())
+
+
+@app.command()
+def ask(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SET", help="A table of questions, or a folder of images by class."),
+    ],
+    model: Annotated[
+        Path, typer.Option(help="Folder of weights or adapters, or an entry of finer1/zoo.")
+    ],
+    strategy: Annotated[
+        Literal["trained", "released", "direct", "cot"] | None,
+        typer.Option(help="How the model is asked; predict.strategy."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Write the answers there.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Questions, drawn by seed.")] = None,
+    category: Annotated[str, typer.Option(help="What the images show, as in: bird.")] = "",
+    field: Annotated[
+        list[str] | None,
+        typer.Option(metavar="USE=COLUMN", help="Column for image, question, reference, ..."),
+    ] = None,
+    outside: Annotated[
+        bool, typer.Option("--outside", help="Images may lie outside the set's folder.")
+    ] = False,
+    encoder: Annotated[str | None, typer.Option(help="Of the similarity; score.encoder.")] = None,
+) -> None:
+    """Put a question set of your own to any model, and score its answers.
+
+    Example: finer1 ask shells/ --category shell --model models/tapo --limit 50
+    """
+    from flows.asking import AskRequest, ask_set
+
+    request = AskRequest(
+        source, model, strategy, out, limit, category, tuple(field or ()), outside, encoder
+    )
+    ask_set(request, Path.cwd())
 
 
 def main() -> None:

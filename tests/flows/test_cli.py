@@ -23,7 +23,9 @@ def test_the_code_of_a_failed_stage_is_the_exit_code(monkeypatch, project):
     assert run_cli(monkeypatch, project, "run") == 3
 
 
-@pytest.mark.parametrize("verb", ["run", "status", "experiments", "report", "review"])
+@pytest.mark.parametrize(
+    "verb", ["run", "status", "experiments", "report", "review", "score", "ask"]
+)
 def test_help_of_every_verb_shows_an_example(monkeypatch, tmp_path, verb, capsys):
     assert run_cli(monkeypatch, tmp_path, verb, "--help") == 0
     assert f"Example: finer1 {verb}" in capsys.readouterr().out
