@@ -219,29 +219,39 @@ class QuestionsParams(Section):
     source: Literal["built", "released"]
     """Questions built here, or those of the Fine-R1 release (paths.released)."""
     order: Literal["shuffled", "stored"]
-    """Order of the options: by seed, or, of released ones, as stored (the truth is first)."""
-    options: Literal["siblings", "random", "foci"]
-    """Source of the other options of built closed questions; foci: the most likely by CLIP."""
+    """Order of the options: by seed, or with the truth first, as all released questions are
+    stored."""
+    options: Literal["siblings", "random", "clip", "foci"]
+    """Source of the other options of built closed questions; clip: the likeliest by `encoder`;
+    foci: those of the released questions about the image (paths.released)."""
     encoder: str
-    """The text and image encoder of `foci`, as in triplets.encoder."""
+    """The text and image encoder of `clip`, as in triplets.encoder."""
     num_options: Annotated[int, Field(ge=2)]
     """Options of a closed question, the truth included; 4."""
 
     @model_validator(mode="after")
     def _check_released(self) -> Self:
         """What is stored is the release's: four options about test images."""
-        if self.source == "built" and self.order == "stored":
-            raise PydanticCustomError(
-                "not_stored",
-                "order is stored, which released questions alone have; set order to shuffled, or "
-                "source to released",
-            )
         if self.source == "released" and (self.part, self.num_options) != ("test", 4):
             raise PydanticCustomError(
                 "not_as_released",
                 "source is released, whose questions have 4 options about test images, but part "
                 "is {part} and num_options {count}; set part to test and num_options to 4, or "
                 "source to built",
+                {"part": self.part, "count": self.num_options},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_foci(self) -> Self:
+        """The released lists are about test images, four names each."""
+        is_foci = self.source == "built" and self.options == "foci"
+        if is_foci and (self.part != "test" or self.num_options > 4):
+            raise PydanticCustomError(
+                "not_in_lists",
+                "options are foci, the released lists of 4 for test images, but part is {part} and "
+                "num_options {count}; set part to test and num_options to 4 or fewer, or options "
+                "to siblings, random or clip",
                 {"part": self.part, "count": self.num_options},
             )
         return self

@@ -2,16 +2,18 @@
 
     python -m tasks.questions
 
-Reads paths.splits, of `questions.source: released` also paths.released, and of `questions.options:
-foci` also paths.images; writes paths.questions.
+Reads paths.splits; of `questions.source: released` and of `questions.options: foci` also
+paths.released, of `questions.options: clip` also paths.images; writes paths.questions.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
-from finer1.evaluation.options import NameScores, score_names
+from finer1.evaluation.options import LikelyNames, score_names
 from finer1.evaluation.questions import build_questions, choose_images, groups_by_category
+from finer1.files import sha256_file
 from finer1.images import ImageArchive
 from finer1.records import Question, SplitRecord, read_jsonl, write_jsonl
 from tasks.stage import Context, main
@@ -25,10 +27,12 @@ def questions(context: Context) -> dict[str, float]:
     if settings.source == "released":
         asked, metrics = _released(context, splits)
     else:
-        scores = _scores(context, splits) if settings.options == "foci" else None
-        asked = build_questions(splits, settings, context.params.seed, scores)
+        likely, metrics = _likely(context, splits)
+        asked = build_questions(splits, settings, context.params.seed, likely)
     write_jsonl(paths.questions, asked)
     context.log_table("questions", [_row(item) for item in asked[:200]])
+    file = {"questions": len(asked), "sha256": sha256_file(paths.questions)}
+    context.log_table("questions_file", [file])
     return _metrics(asked) | metrics
 
 
@@ -36,14 +40,10 @@ def _released(
     context: Context, splits: Sequence[SplitRecord]
 ) -> tuple[list[Question], dict[str, float]]:
     """The published questions about the images at hand, and what did not fit together."""
-    from finer1.reference.release import questions_file
-    from finer1.released.files import check_released
     from finer1.released.questions import released_questions
 
     params = context.params
-    folder = context.home / params.paths.released
-    datasets = sorted({row.image.dataset for row in splits})
-    check_released(folder, [questions_file(d, seen) for d in datasets for seen in (True, False)])
+    folder = _released_folder(context, splits)
     found = released_questions(folder, splits, params.questions, params.seed)
     left = {
         "image not at hand": found.unjoined,
@@ -60,7 +60,45 @@ def _released(
     }
 
 
-def _scores(context: Context, splits: Sequence[SplitRecord]) -> NameScores:
+def _released_folder(context: Context, splits: Sequence[SplitRecord]) -> Path:
+    """The folder with the question files of all datasets, each as it was released."""
+    from finer1.reference.release import questions_file
+    from finer1.released.files import check_released
+
+    folder = context.home / context.params.paths.released
+    datasets = sorted({row.image.dataset for row in splits})
+    check_released(folder, [questions_file(d, seen) for d in datasets for seen in (True, False)])
+    return folder
+
+
+def _likely(
+    context: Context, splits: Sequence[SplitRecord]
+) -> tuple[LikelyNames | None, dict[str, float]]:
+    """What each image is most easily taken for, where the options' source looks at it."""
+    options = context.params.questions.options
+    if options == "clip":
+        return _by_clip(context, splits), {}
+    if options == "foci":
+        return _as_released(context, splits)
+    return None, {}
+
+
+def _as_released(
+    context: Context, splits: Sequence[SplitRecord]
+) -> tuple[LikelyNames, dict[str, float]]:
+    """The released lists, and how many test images have none."""
+    from finer1.released.lists import released_lists
+
+    found = released_lists(_released_folder(context, splits), splits)
+    for sentence in found.sentences():
+        logging.getLogger(__name__).warning("%s", sentence)
+    rows = [{"reason": "no released options", "image": name} for name in found.unlisted]
+    context.log_table("unjoined", rows)
+    metrics: dict[str, float] = {"questions/no_released_options": len(found.unlisted)}
+    return LikelyNames("foci", found.options), metrics
+
+
+def _by_clip(context: Context, splits: Sequence[SplitRecord]) -> LikelyNames:
     """How well each class name fits each image that is asked about, by CLIP."""
     from finer1.embeddings import EmbeddingStore
     from finer1.encoders.open_clip import load_open_clip

@@ -1,4 +1,4 @@
-"""The wrong options of a closed-world question: by group, at random, or the likeliest by CLIP.
+"""The wrong options of a closed-world question: by group, at random, by CLIP, or as released.
 
 Each source ranks the other sub-categories of the category, seen and unseen, and the first ones
 are taken, so that fewer options are always a part of more.
@@ -37,13 +37,14 @@ class Distractors:
 
 
 @dataclass(frozen=True)
-class NameScores:
-    """The class names of its category that fit an image best, by a text and image encoder."""
+class LikelyNames:
+    """The class names that an image is most easily taken for, by a source that looked at it."""
 
     source: str
-    """`foci:<encoder>@<hash>`."""
-    likeliest: Mapping[str, tuple[str, ...]]
-    """Image id -> as many names as a question has options, best first."""
+    """`clip:<encoder>@<hash>`, or foci: the released lists (finer1/released/lists.py)."""
+    names: Mapping[str, tuple[str, ...]]
+    """Image id -> at least as many names as a question has options, best first; the truth may be
+    among them. Of clip every image has them, of foci those that were released."""
 
 
 def random_distractors(
@@ -69,14 +70,14 @@ def sibling_distractors(
     return Distractors(names, "siblings" if set(names) <= siblings else "mixed")
 
 
-def foci_distractors(image: ImageRecord, scores: NameScores, count: int) -> Distractors:
-    """The `count` other sub-categories that fit the image best.
+def likeliest_distractors(image: ImageRecord, likely: LikelyNames, count: int) -> Distractors:
+    """The `count` likeliest other sub-categories.
 
-    With the truth they are FOCI's options (arXiv:2406.14496): the `count` + 1 likeliest names, the
+    With the truth they are what FOCI asks (arXiv:2406.14496): the `count` + 1 likeliest names, the
     truth in place of the last where it is not among them.
     """
-    others = [name for name in scores.likeliest[image.id] if name != image.label]
-    return Distractors(tuple(others[:count]), scores.source)
+    others = [name for name in likely.names[image.id] if name != image.label]
+    return Distractors(tuple(others[:count]), likely.source)
 
 
 def score_names(
@@ -85,7 +86,7 @@ def score_names(
     names: Mapping[Category, Sequence[str]],
     encoder: "TextImageEncoder",
     count: int,
-) -> NameScores:
+) -> LikelyNames:
     """The `count` names of its category whose "a photo of a <name>." is nearest to each image.
 
     embeddings: [N, D], those of `images` by the same encoder, any scale. Nearest by cosine; equal
@@ -111,7 +112,7 @@ def score_names(
             (-round(cosine, 6), name) for cosine, name in zip(cosines, known[category], strict=True)
         )
         likeliest[image.id] = tuple(name for _, name in ranked[:count])
-    return NameScores(f"foci:{encoder.name}@{encoder.sha256[:HASH_DIGITS]}", likeliest)
+    return LikelyNames(f"clip:{encoder.name}@{encoder.sha256[:HASH_DIGITS]}", likeliest)
 
 
 def order_options(names: Sequence[str], question_id: str, seed: int) -> tuple[str, ...]:

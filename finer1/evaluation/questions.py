@@ -13,8 +13,8 @@ from finer1.evaluation.options import (
     Category,
     Distractors,
     Groups,
-    NameScores,
-    foci_distractors,
+    LikelyNames,
+    likeliest_distractors,
     order_options,
     random_distractors,
     sibling_distractors,
@@ -27,21 +27,26 @@ def build_questions(
     splits: Sequence[SplitRecord],
     settings: QuestionsParams,
     seed: int,
-    scores: NameScores | None = None,
+    likely: LikelyNames | None = None,
 ) -> list[Question]:
     """A closed and an open question about each chosen image, in the order of `splits`.
 
-    The other options come from all sub-categories of the category, seen and unseen. scores: of
-    the chosen images, for `questions.options: foci`. Raises ValueError when the part is empty or a
-    category has too few sub-categories for the options.
+    The other options come from all sub-categories of the category, seen and unseen. likely: for
+    `questions.options: clip` of all images that choose_images chooses; for `foci` of those that
+    have a released list, and only they are asked about. Raises ValueError when the part is empty
+    or a category has too few sub-categories for the options.
     """
-    chosen = choose_images(splits, settings, seed)
     groups = groups_by_category(splits)
-    _check_options({_category(row.image) for row in chosen}, groups, settings.num_options)
+    if settings.options == "foci":
+        assert likely is not None
+        splits = [row for row in splits if row.image.id in likely.names]
+    chosen = choose_images(splits, settings, seed)
+    if settings.options != "foci":
+        _check_options({_category(row.image) for row in chosen}, groups, settings.num_options)
     questions = []
     for row in chosen:
         labels = groups[_category(row.image)]
-        questions.append(_closed(row, labels, settings, seed, scores))
+        questions.append(_closed(row, labels, settings, seed, likely))
         questions.append(_ask(row, "open", (), "open", seed))
     return questions
 
@@ -95,11 +100,13 @@ def _closed(
     groups: Groups,
     settings: QuestionsParams,
     seed: int,
-    scores: NameScores | None,
+    likely: LikelyNames | None,
 ) -> Question:
     key = _question_id("closed", row)
-    others = _distractors(key, row.image, groups, settings, seed, scores)
-    options = order_options([row.image.label, *others.names], key, seed)
+    others = _distractors(key, row.image, groups, settings, seed, likely)
+    options: tuple[str, ...] = (row.image.label, *others.names)
+    if settings.order == "shuffled":
+        options = order_options(options, key, seed)
     return _ask(row, "closed", options, others.source, seed)
 
 
@@ -109,12 +116,12 @@ def _distractors(
     groups: Groups,
     settings: QuestionsParams,
     seed: int,
-    scores: NameScores | None,
+    likely: LikelyNames | None,
 ) -> Distractors:
     count = settings.num_options - 1
-    if settings.options == "foci":
-        assert scores is not None
-        return foci_distractors(image, scores, count)
+    if settings.options in ("clip", "foci"):
+        assert likely is not None
+        return likeliest_distractors(image, likely, count)
     if settings.options == "siblings":
         return sibling_distractors(key, image.label, groups, count, seed)
     return random_distractors(key, image.label, groups, count, seed)

@@ -11,22 +11,11 @@ from pathlib import Path
 
 from finer1.data_params import QuestionsParams
 from finer1.evaluation.options import order_options
-from finer1.records import Question, SplitRecord, read_jsonl, row
+from finer1.records import Question, SplitRecord
 from finer1.reference.classes import released_classes
 from finer1.reference.release import questions_file
-from finer1.released.joining import FileKey, file_key, index_files, name_first
-
-_MAX_FINDINGS = 20
-
-
-@row
-class ReleasedRow:
-    """A line of a released file."""
-
-    image_path: str
-    question: str
-    options: tuple[str, ...]
-    ground_truth: str
+from finer1.released.joining import FileKey, index_files, name_first
+from finer1.released.rows import ReleasedRow, check_truths, read_rows
 
 
 @dataclass(frozen=True)
@@ -103,7 +92,7 @@ def _ask_about(
     for seen in (True, False):
         path = folder / questions_file(dataset, seen)
         joined: list[tuple[int, ReleasedRow, SplitRecord]] = []
-        for number, (key, line) in enumerate(_read(path, dataset), 1):
+        for number, (key, line) in enumerate(read_rows(path, dataset), 1):
             if key in here.images:
                 joined.append((number, line, tests[here.images[key].id]))
             elif key in here.ambiguous:
@@ -128,46 +117,9 @@ def _other_parts(dataset: str, members: Sequence[SplitRecord]) -> frozenset[File
     return found.ambiguous | found.images.keys()
 
 
-def _read(path: Path, dataset: str) -> list[tuple[FileKey, ReleasedRow]]:
-    """The rows with what each is about. Raises ValueError with a line per wrong row."""
-    if not path.is_file():
-        raise ValueError(
-            f"{path} is missing; `finer1 data released` gets the released files, or set "
-            "questions.source to built"
-        )
-    rows: list[tuple[FileKey, ReleasedRow]] = []
-    lines: dict[FileKey, int] = {}
-    wrong = []
-    for number, line in enumerate(read_jsonl(path, ReleasedRow), 1):
-        where = f"{path}:{number}"
-        try:
-            key = file_key(line.image_path)
-        except ValueError as error:
-            wrong.append(f"{where}: {error}")
-            continue
-        if key[0] != dataset:
-            wrong.append(f"{where}: {line.image_path} is an image of {key[0]}, not of {dataset}")
-        elif lines.setdefault(key, number) != number:
-            wrong.append(f"{where}: {line.image_path} is already in line {lines[key]}")
-        elif line.options.count(line.ground_truth) != 1:
-            wrong.append(f"{where}: the truth, {line.ground_truth}, is not once among the options")
-        elif len(set(line.options)) < len(line.options):
-            wrong.append(f"{where}: an option is there twice")
-        rows.append((key, line))
-    _refuse(wrong)
-    return rows
-
-
 def _check(path: Path, joined: Sequence[tuple[int, ReleasedRow, SplitRecord]], seen: bool) -> None:
     """Raise ValueError when a row contradicts the image's label or the split."""
-    _refuse(
-        [
-            f"{path}:{number}: the truth is {line.ground_truth}, but {item.image.id} is "
-            f"{item.image.label}; the images are not those of the official archive"
-            for number, line, item in joined
-            if line.ground_truth != item.image.label
-        ]
-    )
+    check_truths(path, [(number, line, item.image) for number, line, item in joined])
     other = [(number, item.image.label) for number, _, item in joined if item.seen != seen]
     if other:
         number, label = other[0]
@@ -207,11 +159,3 @@ def _questions(line: ReleasedRow, item: SplitRecord, order: str, seed: int) -> l
         source="open",
     )
     return [closed, opened]
-
-
-def _refuse(wrong: Sequence[str]) -> None:
-    if len(wrong) > _MAX_FINDINGS:
-        more = f"... and {len(wrong) - _MAX_FINDINGS} more rows like these"
-        raise ValueError("\n".join([*wrong[:_MAX_FINDINGS], more]))
-    if wrong:
-        raise ValueError("\n".join(wrong))

@@ -6,6 +6,7 @@ import json
 import pytest
 from PIL import Image
 
+from finer1.files import sha256_file
 from finer1.images import write_archive
 from finer1.records import ImageRecord, Question, SplitRecord, read_jsonl, write_jsonl
 from finer1.reference.classes import released_classes
@@ -56,25 +57,25 @@ def test_built_questions_need_no_image(run, splits, make_context):
     assert metrics["questions/count"] == len(asked) == 10
 
 
-def test_foci_options_say_whose_they_are(run, splits, tiny_clip):
+def test_clip_options_say_whose_they_are(run, splits, tiny_clip):
     name = f"open_clip:{tiny_clip}"
-    metrics, asked = run(options="foci", encoder=name)
+    metrics, asked = run(options="clip", encoder=name)
     closed = [item for item in asked if item.setting == "closed"]
     (source,) = {item.source for item in closed}
-    assert source.startswith(f"foci:{name}@")
-    assert len(source) == len(f"foci:{name}@") + 12
+    assert source.startswith(f"clip:{name}@")
+    assert len(source) == len(f"clip:{name}@") + 12
     assert all(item.label in item.options and len(set(item.options)) == 4 for item in closed)
-    assert metrics["questions/options_from_foci"] == 5
+    assert metrics["questions/options_from_clip"] == 5
 
 
-def test_foci_options_are_the_same_again(run, splits, tiny_clip):
+def test_clip_options_are_the_same_again(run, splits, tiny_clip):
     name = f"open_clip:{tiny_clip}"
-    assert run(options="foci", encoder=name) == run(options="foci", encoder=name)
+    assert run(options="clip", encoder=name) == run(options="clip", encoder=name)
 
 
-def test_foci_needs_a_text_tower(run, splits):
+def test_clip_needs_a_text_tower(run, splits):
     with pytest.raises(ValueError, match="'base_model' has no text tower"):
-        run(options="foci", encoder="base_model")
+        run(options="clip", encoder="base_model")
 
 
 @pytest.fixture
@@ -126,3 +127,38 @@ def test_what_does_not_join_is_counted_and_listed(run, released, logged):
         "image not at hand",
         "no released question",
     ]
+
+
+def test_foci_takes_the_released_options_in_our_words_and_order(run, released, logged):
+    metrics, asked = run(options="foci")
+    closed, opened = asked
+    assert (closed.source, sorted(closed.options)) == ("foci", sorted([released, "b", "c", "d"]))
+    assert "bird" in closed.text != "What bird?"
+    assert opened.options == ()
+    assert metrics["questions/options_from_foci"] == 1
+
+
+def test_fewer_foci_options_keep_the_likeliest(run, released):
+    _, asked = run(options="foci", num_options=2)
+    assert set(asked[0].options) == {released, "b"}
+
+
+def test_images_without_released_options_are_left_out_and_counted(run, released, logged, caplog):
+    metrics, _ = run(options="foci")
+    assert metrics["questions/no_released_options"] == 1
+    assert "1 test images have no released options and are left out" in caplog.text
+    assert logged.tables["unjoined"] == [
+        {"reason": "no released options", "image": "bird/images/001.X/A_2.jpg"}
+    ]
+
+
+def test_foci_needs_a_released_dataset(run, splits):
+    with pytest.raises(ValueError, match="no released options for the dataset w; set it to sibl"):
+        run(options="foci")
+
+
+def test_the_hash_of_the_questions_is_logged(run, splits, logged, make_context):
+    run()
+    (row,) = logged.tables["questions_file"]
+    assert row["questions"] == 10
+    assert row["sha256"] == sha256_file(make_context("questions").params.paths.questions)

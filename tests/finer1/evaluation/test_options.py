@@ -4,8 +4,8 @@ import torch
 from finer1.encoders.interface import TextImageEncoder
 from finer1.encoders.open_clip import load_open_clip
 from finer1.evaluation.options import (
-    NameScores,
-    foci_distractors,
+    LikelyNames,
+    likeliest_distractors,
     order_options,
     random_distractors,
     score_names,
@@ -20,9 +20,9 @@ def image(label, number=0, category="bird"):
     return ImageRecord(f"w/{label}{number}", "w", category, label, None, "0" * 64, "0" * 16, "test")
 
 
-def foci(label, likeliest, count=3):
-    scores = NameScores("foci:m@1", {f"w/{label}0": tuple(likeliest)})
-    return foci_distractors(image(label), scores, count).names
+def likeliest(label, names, count=3):
+    likely = LikelyNames("clip:m@1", {f"w/{label}0": tuple(names)})
+    return likeliest_distractors(image(label), likely, count).names
 
 
 def test_fewer_random_options_are_a_part_of_more():
@@ -44,11 +44,11 @@ def test_the_source_says_what_the_siblings_are(label, count, source):
 
 
 def test_a_truth_among_the_likeliest_leaves_the_other_three():
-    assert foci("e", "fedc") == ("f", "d", "c")
+    assert likeliest("e", "fedc") == ("f", "d", "c")
 
 
 def test_a_truth_below_the_likeliest_takes_the_place_of_the_fourth():
-    assert foci("a", "fedc") == ("f", "e", "d")
+    assert likeliest("a", "fedc") == ("f", "e", "d")
 
 
 def score(spoken, count):
@@ -67,21 +67,21 @@ def test_likeliest_names_come_by_the_cosine_of_image_and_prompt():
     # Cosines 0, 0.8, 1, 0.6: scale does not count.
     spoken = {"wren": (2.0, 0.0), "robin": (3.0, 4.0), "tern": (0.0, 0.1), "jay": (4.0, 3.0)}
     scores = score(spoken, 3)
-    assert scores.source == "foci:open_clip:x@0123456789ab"
-    assert scores.likeliest == {"w/wren0": ("tern", "robin", "jay")}
+    assert scores.source == "clip:open_clip:x@0123456789ab"
+    assert scores.names == {"w/wren0": ("tern", "robin", "jay")}
 
 
 def test_equally_likely_names_come_by_name():
     # The robin is nearer by 1e-9 of a cosine, which may be otherwise on another machine.
     spoken = {"wren": (2.0, 0.0), "robin": (3.0, 4.00000001), "jay": (3.0, 4.0)}
-    assert score(spoken, 2).likeliest["w/wren0"] == ("jay", "robin")
+    assert score(spoken, 2).names["w/wren0"] == ("jay", "robin")
 
 
 def test_the_text_tower_of_an_open_clip_model_gives_scores(tiny_clip):
     encoder = load_open_clip(f"open_clip:{tiny_clip}", tiny_clip, "cpu")
     names = {("w", "bird"): ("elm wren", "oak wren", "reed tern")}
     scores = score_names([image("elm wren")], torch.ones(1, 16), names, encoder, 4)
-    assert set(scores.likeliest["w/elm wren0"]) == {*names["w", "bird"]}
+    assert set(scores.names["w/elm wren0"]) == {*names["w", "bird"]}
 
 
 def test_the_order_depends_on_seed_and_question_alone():

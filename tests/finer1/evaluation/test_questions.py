@@ -1,7 +1,7 @@
 import pytest
 
 from finer1.data_params import QuestionsParams
-from finer1.evaluation.options import NameScores
+from finer1.evaluation.options import LikelyNames
 from finer1.evaluation.questions import build_questions
 from finer1.prompts import question
 from finer1.records import ImageRecord, SplitRecord
@@ -88,18 +88,25 @@ def test_unknown_groups_make_the_source_random():
     assert {item.source for item in closed(build_questions(rows, settings(), seed=0))} == {"random"}
 
 
-def test_foci_options_are_the_likeliest_names_in_seeded_order(splits):
+def test_clip_options_are_the_likeliest_names_in_seeded_order(splits):
     likeliest = ("sand tern", "reed tern", "oak wren", "kelp tern")
-    scores = NameScores("foci:clip@0123", {row.image.id: likeliest for row in splits})
-    asked = closed(build_questions(splits, settings(options="foci"), 0, scores))
+    likely = LikelyNames("clip:m@0123", {row.image.id: likeliest for row in splits})
+    asked = closed(build_questions(splits, settings(options="clip"), 0, likely))
     likeliest = {"sand tern", "reed tern", "oak wren"}
-    assert {item.source for item in asked} == {"foci:clip@0123"}
+    assert {item.source for item in asked} == {"clip:m@0123"}
     for item in asked:
         # The four likeliest; a truth below them takes the place of the fourth.
         assert set(item.options) == likeliest | {
             "kelp tern" if item.label in likeliest else item.label
         }
     assert len({item.options.index(item.label) for item in asked}) > 1
+
+
+def test_the_truth_stands_first_where_the_order_is_that_of_the_release(splits):
+    stored = closed(build_questions(splits, settings(order="stored"), seed=0))
+    shuffled = closed(build_questions(splits, settings(), seed=0))
+    assert all(item.options[0] == item.label for item in stored)
+    assert [set(item.options) for item in stored] == [set(item.options) for item in shuffled]
 
 
 def test_an_image_with_other_parts_is_asked_about_once(splits):
