@@ -1,0 +1,1 @@
+"""Accuracy on damaged images: corruptions, the questions about them, their scores."""
