@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -163,6 +163,23 @@ def released(
   split.sft_images=released    SFT on the images of the rationales
   cot.source=released          the rationales themselves; no teacher is asked
   questions.source=released    the published questions; questions.order=stored keeps their order""")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Is made.")],
+    form: Annotated[
+        Literal["lmms-eval"], typer.Option(help="Of which harness; a task per set of questions.")
+    ] = "lmms-eval",
+) -> None:
+    """Write the run's questions, images included, as tasks for another harness.
+
+    Example: finer1 data export tasks-for-lmms-eval
+    """
+    from flows.exporting import export_lmms_eval
+
+    assert form == "lmms-eval"
+    export_lmms_eval(Path.cwd(), folder)
 
 
 def _examine(
