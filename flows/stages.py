@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
 from finer1.params import Params, load_params
-from finer1.report.table import result_table
+from finer1.report.table import run_table
 from flows.dag import Stage, load_stages
 from flows.processes import stage_environment, stream
 from flows.values import configure
@@ -96,14 +96,15 @@ def _task_of(stage: Stage) -> Any:
 
 def _publish(root: Path) -> None:
     """Leave the result table and the way to the report as an artifact of the flow run."""
-    paths = load_params(root / "params.yaml").paths
+    params = load_params(root / "params.yaml")
+    paths = params.paths
     metrics = root / paths.metrics / "score.json"
     if not metrics.exists():
         return
-    table = result_table(json.loads(metrics.read_text(encoding="utf-8")))
+    table = run_table(params, json.loads(metrics.read_text(encoding="utf-8")))
     report = root / paths.report
     create_markdown_artifact(
         f"```\n{table}\n```\n\nReport: [{report}]({report.as_uri()})",
         key="result",
-        description="Accuracy of base, SFT and TAPO",
+        description="Accuracy of every model, paired differences, the released rules' figures",
     )

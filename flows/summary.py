@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from finer1.params import load_params
-from finer1.report.table import result_table
+from finer1.report.table import run_table
 from flows.processes import as_typed
 
 _STAND_IN = "template"
@@ -18,7 +18,7 @@ def print_summary(root: Path) -> None:
         print(f"no result yet; make one: {as_typed('finer1 run', root)}")
         return
     print()
-    print(result_table(json.loads(metrics.read_text(encoding="utf-8"))))
+    print(run_table(params, json.loads(metrics.read_text(encoding="utf-8"))))
     print()
     if params.cot.engine == _STAND_IN:
         print(
@@ -28,6 +28,7 @@ def print_summary(root: Path) -> None:
         print(f"  * {caveat}")
     print(f"""
 report    {root / params.paths.report}
+figures   {root / params.paths.results}
 MLflow    {as_typed("mlflow ui --backend-store-uri sqlite:///mlflow.db", root)}
 Prefect   {as_typed("python -m flows.pipeline", root)}
   to watch it: {as_typed("prefect server start", root)}

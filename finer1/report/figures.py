@@ -27,7 +27,7 @@ _VARIABLES = {
     "#101112": "--tapo",
     "#131415": "--page",
 }
-_MARKERS = {name: marker for marker, name in _VARIABLES.items()}
+MARKERS = {name: marker for marker, name in _VARIABLES.items()}
 _SHAPES = {"base": "o", "sft": "s", "tapo": "D"}
 _PREAMBLE = re.compile(r"^.*?(?=<svg )", re.DOTALL)
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
@@ -47,6 +47,18 @@ class Point:
     high: float
 
 
+@dataclass(frozen=True)
+class Place:
+    """One place among the options, shares."""
+
+    number: int
+    """From 1."""
+    answered: float
+    """Of all answers."""
+    accuracy: float
+    """Of the questions whose right option stands there."""
+
+
 def gains_chart(
     key: str, points: Sequence[Point], names: Mapping[str, str], chance: float | None
 ) -> str:
@@ -55,37 +67,37 @@ def gains_chart(
     key: tells the chart from the others on its page; it is not drawn. chance: share right by
     guessing, drawn as a dotted line; None for no line.
     """
-    figure, axes = _empty(2.4, 2.6)
+    figure, axes = empty_chart(2.4, 2.6)
     axes.plot(
         range(len(points)),
         [100 * point.value for point in points],
-        color=_MARKERS["--line"],
+        color=MARKERS["--line"],
         linewidth=1.6,
         zorder=1,
     )
     for place, point in enumerate(points):
-        _draw_point(axes, place, point, is_last=place == len(points) - 1)
+        _draw_point(axes, place, point)
     if chance is not None:
-        axes.axhline(100 * chance, color=_MARKERS["--muted"], linewidth=1, linestyle=(0, (1, 3)))
+        axes.axhline(100 * chance, color=MARKERS["--muted"], linewidth=1, linestyle=(0, (1, 3)))
         axes.annotate(
             "chance",
             (len(points) - 0.55, 100 * chance),
             xytext=(0, 3),
             ha="right",
             textcoords="offset points",
-            color=_MARKERS["--muted"],
+            color=MARKERS["--muted"],
             fontsize=8.5,
         )
     axes.set_xlim(-0.45, len(points) - 0.55)
-    axes.set_ylim(-3, 103)
+    axes.set_ylim(-3, 113)  # room for a label above 100
     axes.set_yticks([0, 25, 50, 75, 100])
     axes.set_xticks(range(len(points)), [names[point.model] for point in points])
-    return _svg(figure, key)
+    return to_svg(figure, key)
 
 
-def _draw_point(axes: "Axes", place: int, point: Point, is_last: bool) -> None:
-    """One accuracy with its interval; the last one is labelled on its left."""
-    colour = _MARKERS[f"--{point.model}"]
+def _draw_point(axes: "Axes", place: int, point: Point) -> None:
+    """One accuracy with its interval, labelled above: labels of neighbours cannot meet there."""
+    colour = MARKERS[f"--{point.model}"]
     value = 100 * point.value
     axes.vlines(place, 100 * point.low, 100 * point.high, color=colour, linewidth=2.4, zorder=2)
     axes.plot(
@@ -94,29 +106,32 @@ def _draw_point(axes: "Axes", place: int, point: Point, is_last: bool) -> None:
         marker=_SHAPES[point.model],
         color=colour,
         markersize=7,
-        markeredgecolor=_MARKERS["--page"],
+        markeredgecolor=MARKERS["--page"],
         markeredgewidth=1,
         zorder=3,
     )
     axes.annotate(
         f"{value:.1f}",
-        (place, value),
-        xytext=(-9 if is_last else 9, 0),
+        (place, max(100 * point.high, value)),
+        xytext=(0, 6),
         textcoords="offset points",
-        ha="right" if is_last else "left",
-        va="center",
-        color=_MARKERS["--ink"],
+        ha="center",
+        va="bottom",
+        color=MARKERS["--ink"],
         fontsize=10.5,
+        # The line to the next model may pass behind.
+        bbox={"facecolor": MARKERS["--page"], "edgecolor": "none", "pad": 0.6},
+        zorder=4,
     )
 
 
 def curve_chart(key: str, steps: Sequence[int], values: Sequence[float], stage: str) -> str:
     """One metric over a stage's steps; SVG. `key` as in gains_chart."""
-    figure, axes = _empty(3.1, 1.9)
+    figure, axes = empty_chart(3.1, 1.9)
     axes.plot(
         steps,
         values,
-        color=_MARKERS[f"--{stage}"],
+        color=MARKERS[f"--{stage}"],
         linewidth=1.7,
         solid_joinstyle="round",
         marker=_SHAPES[stage] if len(steps) < 3 else "",
@@ -125,35 +140,65 @@ def curve_chart(key: str, steps: Sequence[int], values: Sequence[float], stage: 
     axes.locator_params(axis="y", nbins=4)
     axes.locator_params(axis="x", nbins=5, integer=True)
     axes.margins(x=0.02, y=0.12)
-    return _svg(figure, f"{stage}/{key}")
+    return to_svg(figure, f"{stage}/{key}")
+
+
+def position_chart(key: str, model: str, places: Sequence[Place], even: float) -> str:
+    """Share of the answers that each place of the options gets, beside accuracy there; SVG.
+
+    even: the share of a model that prefers no place, drawn as a dotted line. `key` as in
+    gains_chart. Filled bars are shares of answers, outlined ones accuracies.
+    """
+    figure, axes = empty_chart(2.4, 1.7)
+    colour = MARKERS.get(f"--{model}", MARKERS["--muted"])
+    numbers = [place.number for place in places]
+    axes.bar(
+        [number - 0.19 for number in numbers],
+        [100 * place.answered for place in places],
+        0.34,
+        color=colour,
+    )
+    axes.bar(
+        [number + 0.19 for number in numbers],
+        [100 * place.accuracy for place in places],
+        0.32,
+        facecolor="none",
+        edgecolor=colour,
+        linewidth=1.2,
+    )
+    axes.axhline(100 * even, color=MARKERS["--ink"], linewidth=1, linestyle=(0, (1, 3)))
+    axes.set_ylim(0, 103)
+    axes.set_yticks([0, 50, 100])
+    axes.set_xticks(numbers)
+    return to_svg(figure, f"position/{key}")
 
 
 def yield_chart(yields: Mapping[ClassKey, ClassYield]) -> str:
     """What became of the samples of each sub-category, and why they fell; SVG."""
     colours = Palette(
-        ink=_MARKERS["--ink"],
-        muted=_MARKERS["--muted"],
-        line=_MARKERS["--line"],
-        kept=_MARKERS["--sft"],
-        reasons=(_MARKERS["--tapo"], _MARKERS["--base"], _MARKERS["--line"]),
+        ink=MARKERS["--ink"],
+        muted=MARKERS["--muted"],
+        line=MARKERS["--line"],
+        kept=MARKERS["--sft"],
+        reasons=(MARKERS["--tapo"], MARKERS["--base"], MARKERS["--line"]),
     )
-    return _svg(draw_yields(yields, colours), "yield")
+    return to_svg(draw_yields(yields, colours), "yield")
 
 
-def _empty(width: float, height: float) -> "tuple[Figure, Axes]":
+def empty_chart(width: float, height: float) -> "tuple[Figure, Axes]":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_MARKERS["--line"])
-    axes.grid(axis="y", color=_MARKERS["--line"], linewidth=0.7)
+    axes.spines["bottom"].set_color(MARKERS["--line"])
+    axes.grid(axis="y", color=MARKERS["--line"], linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=_MARKERS["--muted"], labelsize=9)
+    axes.tick_params(length=0, colors=MARKERS["--muted"], labelsize=9)
     return figure, axes
 
 
-def _svg(figure: "Figure", salt: str) -> str:
+def to_svg(figure: "Figure", salt: str) -> str:
     from matplotlib import rc_context
 
     buffer = io.StringIO()

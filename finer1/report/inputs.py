@@ -1,7 +1,8 @@
 """What the page is made from, read from the files of a run."""
 
+import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,37 @@ from finer1.records import (
     Triplet,
     read_jsonl,
 )
+from finer1.report.names import model_names
 from finer1.teacher.yields import ClassYield, read_yields
 
 TRAINING_STAGES = ("sft", "tapo")
 
+BENCHMARKS = {
+    "imagewikiqa": ("ImageWikiQA", "accuracy", 100),
+    "mme": ("MME", "perception", 1),
+    "mmbench": ("MMBench", "accuracy", 100),
+    "seed": ("SEED-Bench", "accuracy", 100),
+}
+"""Task of params.general -> its column in Table 8, the figure that stands there, and its scale."""
+GROUP = "group"
+"""The one level of images' records, where the taxonomy's file has no row."""
+
 Series = tuple[tuple[int, float], ...]
 """(step, value) pairs, steps ascending."""
+
+
+ZERO_SHOT = "zero_shot"
+"""Strategy of a model that chooses an option and writes nothing."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a model was asked, as its predictions say."""
+
+    identities: tuple[str, ...]
+    strategies: tuple[str, ...]
+    votes: int
+    """Questions with votes."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +59,8 @@ class Inputs:
     """Everything the page shows."""
 
     params: Params
+    names: Mapping[str, str]
+    """Model -> what it is called; the run's own first."""
     metrics: Mapping[str, float]
     """Of the stage `score`."""
     recorded: Mapping[str, float]
@@ -42,7 +70,13 @@ class Inputs:
     verdicts: Mapping[str, Sequence[Verdict]]
     """Model -> its verdicts, in the order of `questions`."""
     predictions: Mapping[str, Mapping[str, Prediction]]
-    """Model -> question id -> prediction."""
+    """Model of the run -> question id -> prediction."""
+    asked: Mapping[str, Asked]
+    """Model -> how it was asked."""
+    benchmarks: Mapping[str, Mapping[str, float]]
+    """Model of params.general -> benchmark as Table 8 calls it -> score."""
+    levels: Sequence[str]
+    """Those of the taxonomy, from coarse to fine, the sub-category last."""
     rationales: Sequence[Rationale]
     """After review."""
     concepts: Sequence[Concepts]
@@ -62,25 +96,29 @@ class Inputs:
         """Image id -> its row."""
         return {row.image.id: row.image for row in self.splits}
 
+    @property
+    def wordless(self) -> frozenset[str]:
+        """The models that choose an option and write nothing."""
+        return frozenset(m for m, asked in self.asked.items() if ZERO_SHOT in asked.strategies)
+
 
 def read_inputs(params: Params) -> Inputs:
     """Read every file that the page needs. Raises ValueError for a broken row."""
-    paths = params.paths
+    paths, names = params.paths, model_names(params)
     verdicts = read_jsonl(paths.verdicts, Verdict)
+    predictions, asked = _read_predictions(paths.predictions, names)
     return Inputs(
         params=params,
+        names=names,
         metrics=_read_metrics(paths.metrics, ("score",)),
         recorded=_read_metrics(paths.metrics, ("split", "triplets", "review", *TRAINING_STAGES)),
         splits=read_jsonl(paths.splits, SplitRecord),
         questions=read_jsonl(paths.questions, Question),
-        verdicts={model: [row for row in verdicts if row.model == model] for model in MODELS},
-        predictions={
-            model: {
-                row.question_id: row
-                for row in read_jsonl(paths.predictions / f"{model}.jsonl", Prediction)
-            }
-            for model in MODELS
-        },
+        verdicts={model: [row for row in verdicts if row.model == model] for model in names},
+        predictions=predictions,
+        asked=asked,
+        benchmarks=_read_benchmarks(paths.predictions, params.general.models),
+        levels=_read_levels(paths.taxonomy),
         rationales=read_jsonl(paths.reviewed, Rationale),
         concepts=read_jsonl(paths.concepts, Concepts),
         triplets=read_jsonl(paths.triplets, Triplet),
@@ -90,6 +128,44 @@ def read_inputs(params: Params) -> Inputs:
         audit=json.loads(paths.audit.read_text(encoding="utf-8")),
         archive=ImageArchive(paths.images),
     )
+
+
+def _read_predictions(
+    folder: Path, names: Iterable[str]
+) -> tuple[dict[str, dict[str, Prediction]], dict[str, Asked]]:
+    """The predictions of the run's own models, and how every model was asked."""
+    predictions, asked = {}, {}
+    for model in names:
+        rows = read_jsonl(folder / f"{model}.jsonl", Prediction)
+        asked[model] = Asked(
+            tuple(sorted({row.identity for row in rows})),
+            tuple(sorted({row.strategy for row in rows})),
+            sum(bool(row.votes) for row in rows),
+        )
+        if model in MODELS:
+            predictions[model] = {row.question_id: row for row in rows}
+    return predictions, asked
+
+
+def _read_benchmarks(folder: Path, names: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Model of params.general -> the benchmarks that it took, in the units of Table 8."""
+    scores: dict[str, dict[str, float]] = {}
+    for name in names:
+        content = json.loads((folder / f"general@{name}.json").read_text(encoding="utf-8"))
+        scores[name] = {
+            title: scale * content["tasks"][task]["figures"][figure]
+            for task, (title, figure, scale) in BENCHMARKS.items()
+            if figure in content["tasks"].get(task, {"figures": {}})["figures"]
+        }
+    return scores
+
+
+def _read_levels(path: Path) -> tuple[str, ...]:
+    """The header of the taxonomy without the dataset; `score` has checked the file."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = [name.strip() for name in next(csv.reader(file), [])]
+    levels = [name for name in header if name != "dataset"]
+    return tuple(levels if GROUP in levels else [GROUP, *levels])
 
 
 def _read_metrics(folder: Path, stages: Sequence[str]) -> dict[str, float]:

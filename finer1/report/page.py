@@ -9,23 +9,23 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from finer1.evaluation.verdicts import MODELS
 from finer1.params import Params
 from finer1.records import Question, Rationale
+from finer1.report.calibration import collect_calibration
+from finer1.report.comparison_view import clip_note, view_comparison
 from finer1.report.data import collect_data
 from finer1.report.figures import curve_chart
 from finer1.report.inputs import Inputs, Series
+from finer1.report.measures import collect_tables
 from finer1.report.pictures import Pictures, encode_uri
-from finer1.report.protocol import (
-    describe_mined_negative,
-    describe_negative,
-    describe_protocol,
-)
+from finer1.report.positions import position_charts
+from finer1.report.protocol import describe_mined_negative, describe_negative, describe_protocol
 from finer1.report.rationales import summarise_yields
 from finer1.report.results import collect_results
 from finer1.report.review import summarise_review
+from finer1.report.robustness import collect_robustness
 from finer1.report.samples import choose_concepts, choose_samples, worst_confusions
-from finer1.report.table import MODEL_NAMES
+from finer1.report.table import describe_encoder
 
 CURVES_PER_STAGE = 9
 FIRST_CURVES = (
@@ -76,21 +76,27 @@ def render_page(inputs: Inputs) -> str:
     )
     pictures = Pictures(inputs.archive, inputs.images)
     final = inputs.verdicts["tapo"]
+    options = inputs.params.questions.num_options
     return environment.get_template("page.html").render(
         style=Markup((folder / "page.css").read_text(encoding="utf-8")),
         title=inputs.params.report.title,
         warnings=teacher_warnings(inputs.rationales),
         caveats=inputs.params.caveats(),
-        results=collect_results(
-            inputs.metrics, inputs.verdicts, inputs.params.questions.num_options
-        ),
+        results=collect_results(inputs.metrics, inputs.names, options),
+        compared=view_comparison(inputs),
+        tables=collect_tables(inputs),
+        positions=position_charts(inputs.metrics, inputs.names, options),
+        calibration=collect_calibration(inputs.metrics, list(inputs.names)),
+        robustness=collect_robustness(inputs.metrics, list(inputs.params.robustness.models)),
+        clip_note=clip_note(inputs.params, inputs.wordless),
+        encoder=describe_encoder(inputs.params.score.encoder),
         confidence=f"{100 * inputs.metrics['confidence']:.0f}",
         samples=choose_samples(inputs, pictures),
         confusions=worst_confusions(
             inputs, [row for row in final if row.setting == "open"], pictures
         ),
         curves=[
-            collect_curves(stage, MODEL_NAMES[stage], series)
+            collect_curves(stage, inputs.names[stage], series)
             for stage, series in inputs.logs.items()
         ],
         datasets=collect_data(inputs.audit),
@@ -140,11 +146,9 @@ def _rank(metric: str) -> int:
 
 def model_identities(inputs: Inputs) -> list[tuple[str, str]]:
     """(model, identity) as its predictions carry it."""
-    identities = []
-    for model in MODELS:
-        found = sorted({row.identity for row in inputs.predictions[model].values()})
-        identities.append((MODEL_NAMES[model], ", ".join(found)))
-    return identities
+    return [
+        (inputs.names[model], ", ".join(asked.identities)) for model, asked in inputs.asked.items()
+    ]
 
 
 def hash_params(params: Params) -> str:

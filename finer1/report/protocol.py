@@ -6,6 +6,7 @@ from finer1.data_params import SplitParams
 from finer1.model_params import TapoParams
 from finer1.params import Params
 from finer1.report.inputs import Inputs
+from finer1.report.measuring import describe_measuring
 from finer1.separation import unseen_named
 
 _TARGETS = {
@@ -18,7 +19,6 @@ _TARGETS = {
 
 def describe_protocol(inputs: Inputs) -> list[tuple[str, str]]:
     """(heading, sentence) pairs."""
-    params = inputs.params
     return [
         ("Images", _images(inputs)),
         ("Teacher", _teacher(inputs)),
@@ -26,25 +26,7 @@ def describe_protocol(inputs: Inputs) -> list[tuple[str, str]]:
         ("Training and evaluation apart", _separation(inputs)),
         ("Stage 1, SFT", _sft(inputs)),
         ("Stage 2, TAPO", _tapo(inputs)),
-        ("Questions", _questions(inputs)),
-        ("Decoding", _decoding(inputs)),
-        (
-            "Strict rule (headline)",
-            "Right means: exactly one closed answer element that equals the label after "
-            "normalisation of case, separators, leading article and final punctuation.",
-        ),
-        (
-            "Released rule (paper)",
-            "Right means: the label is contained in the answer; open-world without a closed "
-            "answer, in the whole output. An answer that lists names can pass this rule.",
-        ),
-        (
-            "Intervals",
-            f"Percentile bootstrap with {params.score.bootstrap_samples} resamples of whole "
-            "classes, since questions about one class stand or fall together. Differences are "
-            "paired: both models answer the same questions. One training seed: the intervals do "
-            "not cover what another seed would give.",
-        ),
+        *describe_measuring(inputs),
     ]
 
 
@@ -262,33 +244,3 @@ def _tapo_objective(settings: TapoParams) -> str:
 
 def _vision(is_trained: bool) -> str:
     return "vision tower trained" if is_trained else "vision tower frozen"
-
-
-def _questions(inputs: Inputs) -> str:
-    settings = inputs.params.questions
-    closed = [item for item in inputs.questions if item.setting == "closed"]
-    sources = Counter(item.source for item in closed)
-    origin = ", ".join(f"{name} {count}" for name, count in sorted(sources.items()))
-    order = f"in an order drawn per question by seed {inputs.params.seed}"
-    if settings.source == "released" and settings.order == "stored":
-        order = "in the released order"
-    wording = "the released wording" if settings.source == "released" else "ten wordings"
-    return (
-        f"{len(closed)} closed-world and {len(inputs.questions) - len(closed)} open-world "
-        f"questions in {wording}. Closed-world: {settings.num_options} options "
-        f"from all sub-categories of the category, seen and unseen (source: {origin}), {order}; "
-        "the released evaluation always puts the right option first."
-    )
-
-
-def _decoding(inputs: Inputs) -> str:
-    settings = inputs.params.predict
-    way = (
-        f"temperature {settings.temperature:g}, top-p {settings.top_p:g}"
-        if settings.temperature
-        else "greedy"
-    )
-    return (
-        f"{way}, at most {settings.max_tokens} tokens, system prompt "
-        f"{inputs.params.prompt.system}; one completion per question and model."
-    )

@@ -1,17 +1,17 @@
-"""The page's figures in words and tables: headline, accuracies, behaviour, positions."""
+"""The page's headline: accuracies under the strict rule, paired differences, stage by stage."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from finer1.evaluation.metrics import CELLS, PAIRS, Cell, select
-from finer1.evaluation.verdicts import MODELS, Verdict
+from finer1.evaluation.metrics import CELLS, Cell, model_pairs
+from finer1.evaluation.verdicts import MODELS
 from finer1.report.figures import Point, gains_chart
-from finer1.report.table import MODEL_NAMES, percent, points
+from finer1.report.names import MODEL_NAMES
+from finer1.report.table import pair_name, percent, points
 
 MINUS = "\N{MINUS SIGN}"
-EN_DASH = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class ResultRow:
 
     key: str
     name: str
-    figures: tuple[Figure, ...]
-    """One per cell."""
+    figures: tuple[Figure | None, ...]
+    """One per cell; None where the model was not asked."""
 
 
 @dataclass(frozen=True)
@@ -60,54 +60,33 @@ class Results:
     """Score of naming the first option, per cell; empty text where open-world."""
     charts: tuple[tuple[str, Markup], ...]
     """(caption, SVG) per cell."""
-    behaviour: tuple[tuple[str, tuple[str, ...]], ...]
-    """(measure, values): for each cell in turn one value per model."""
-    categories: tuple[tuple[str, tuple[str, ...]], ...]
-    """(category, accuracies), in the same order."""
-    positions: tuple[tuple[str, tuple[tuple[int, str, str], ...]], ...]
-    """(model, ((place, accuracy there, share of answers), ...))."""
-
-
-BEHAVIOUR = (
-    ("macro_accuracy", "Accuracy, mean over classes"),
-    ("formatted", "In the four-section format"),
-    ("truth_among_options", "Truth among the options considered"),
-    ("answer_is_prediction", "Answer equals the prediction section"),
-    ("hedged", "Answer names two or more"),
-    ("answered_seen_class", "Answer is a seen class"),
-    ("cut_off", "Cut off at the length limit"),
-    ("tokens", "Tokens per completion, mean"),
-)
 
 
 def collect_results(
-    metrics: Mapping[str, float], verdicts: Mapping[str, Sequence[Verdict]], num_options: int
+    metrics: Mapping[str, float], names: Mapping[str, str], num_options: int
 ) -> Results:
-    """Tables, charts and headline from the metrics of `score` and the verdicts."""
+    """Tables, charts and headline from the metrics of `score`.
+
+    names: model -> what it is called.
+    """
     cells = [cell for cell in CELLS if f"{MODELS[0]}/{'/'.join(cell)}/n" in metrics]
     return Results(
         lead=_lead(metrics, cells),
         columns=tuple(_column(metrics, cell) for cell in cells),
         models=tuple(
-            ResultRow(model, MODEL_NAMES[model], tuple(_accuracy(metrics, model, c) for c in cells))
-            for model in MODELS
+            ResultRow(model, name, tuple(_accuracy(metrics, model, c) for c in cells))
+            for model, name in names.items()
         ),
         differences=tuple(
             ResultRow(
                 "-".join(pair),
-                f"{MODEL_NAMES[pair[0]]} {MINUS} {MODEL_NAMES[pair[1]]}",
+                pair_name(pair, names, MINUS),
                 tuple(_difference(metrics, pair, cell) for cell in cells),
             )
-            for pair in PAIRS
+            for pair in model_pairs(tuple(names))
         ),
         always_first=tuple(_always_first(metrics, cell) for cell in cells),
         charts=tuple(_chart(metrics, cell, num_options) for cell in cells),
-        behaviour=tuple(
-            (title, tuple(_measure(metrics, m, cell, name) for cell in cells for m in MODELS))
-            for name, title in BEHAVIOUR
-        ),
-        categories=_categories(verdicts, cells),
-        positions=tuple((MODEL_NAMES[m], _positions(metrics, m, num_options)) for m in MODELS),
     )
 
 
@@ -152,16 +131,20 @@ def _column(metrics: Mapping[str, float], cell: Cell) -> Column:
     return Column(*cell, int(metrics[f"{key}/n"]), int(metrics[f"{key}/classes"]))
 
 
-def _accuracy(metrics: Mapping[str, float], model: str, cell: Cell) -> Figure:
+def _accuracy(metrics: Mapping[str, float], model: str, cell: Cell) -> Figure | None:
     key = f"{model}/{'/'.join(cell)}"
+    if f"{key}/n" not in metrics:
+        return None
     value, low, high, paper = (
         percent(metrics[f"{key}/{name}"]) for name in ("accuracy", "low", "high", "paper_accuracy")
     )
     return Figure(value, low, high, paper, is_clear=True)
 
 
-def _difference(metrics: Mapping[str, float], pair: tuple[str, str], cell: Cell) -> Figure:
+def _difference(metrics: Mapping[str, float], pair: tuple[str, str], cell: Cell) -> Figure | None:
     key = f"{'-'.join(pair)}/{'/'.join(cell)}"
+    if f"{key}/difference" not in metrics:
+        return None
     low, high = metrics[f"{key}/low"], metrics[f"{key}/high"]
     value = signed(metrics[f"{key}/difference"])
     return Figure(value, signed(low), signed(high), "", is_clear=not low <= 0 <= high)
@@ -182,36 +165,3 @@ def _chart(metrics: Mapping[str, float], cell: Cell, num_options: int) -> tuple[
     # The chart holds numbers and fixed names only.
     caption = f"{cell[0]}-world, {cell[1]} classes"
     return caption, Markup(gains_chart(caption, marks, MODEL_NAMES, chance))
-
-
-def _measure(metrics: Mapping[str, float], model: str, cell: Cell, name: str) -> str:
-    value = metrics.get(f"{model}/{'/'.join(cell)}/{name}")
-    if value is None:
-        return EN_DASH
-    return f"{value:.1f}" if name == "tokens" else percent(value)
-
-
-def _categories(
-    verdicts: Mapping[str, Sequence[Verdict]], cells: Sequence[Cell]
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    names = sorted({row.category for rows in verdicts.values() for row in rows})
-    return tuple(
-        (name, tuple(_share(verdicts[m], name, cell) for cell in cells for m in MODELS))
-        for name in names
-    )
-
-
-def _share(verdicts: Sequence[Verdict], category: str, cell: Cell) -> str:
-    rows = [row for row in select(verdicts, cell) if row.category == category]
-    return percent(sum(row.is_correct for row in rows) / len(rows)) if rows else EN_DASH
-
-
-def _positions(
-    metrics: Mapping[str, float], model: str, num_options: int
-) -> tuple[tuple[int, str, str], ...]:
-    keys = {place: f"{model}/closed/position_{place}" for place in range(1, num_options + 1)}
-    return tuple(
-        (place, percent(metrics[f"{key}/accuracy"]), percent(metrics[f"{key}/answered"]))
-        for place, key in keys.items()
-        if f"{key}/n" in metrics
-    )

@@ -10,8 +10,8 @@ from finer1.evaluation.verdicts import MODELS, Verdict
 from finer1.prompts import answer_completion, parse_completion
 from finer1.records import Concepts, Prediction, Question
 from finer1.report.inputs import Inputs
+from finer1.report.names import MODEL_NAMES
 from finer1.report.pictures import Pictures
-from finer1.report.table import MODEL_NAMES
 
 CONFUSIONS = 10
 CONCEPT_CARDS = 6

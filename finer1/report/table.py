@@ -3,42 +3,76 @@
 from collections.abc import Mapping, Sequence
 
 from finer1.evaluation.experiments import Difference, Summary
-from finer1.evaluation.metrics import CELLS, PAIRS, Cell
+from finer1.evaluation.metrics import CELLS, PAIRS, Cell, model_pairs
 from finer1.evaluation.statistics import Interval
 from finer1.evaluation.verdicts import MODELS
+from finer1.params import Params
+from finer1.report.names import model_names
 
-MODEL_NAMES = {"base": "base", "sft": "SFT", "tapo": "TAPO"}
+SPELLING = "char_ngrams"
+"""The text encoder that knows spelling alone."""
+_EMPTY = "-"
 
 
-def result_table(metrics: Mapping[str, float]) -> str:
-    """The accuracies of base, SFT and TAPO and their paired differences, as aligned ASCII text.
+def run_table(params: Params, metrics: Mapping[str, float]) -> str:
+    """result_table of a run. Raises ValueError when an entry of the zoo cannot be read."""
+    return result_table(metrics, model_names(params), params.score.encoder)
 
-    metrics: those of the stage `score`.
+
+def result_table(metrics: Mapping[str, float], names: Mapping[str, str], encoder: str) -> str:
+    """Accuracies, paired differences and the released rules' figures, as aligned ASCII text.
+
+    metrics: those of the stage `score`. names: model -> what it is called. encoder: that of the
+    similarity.
     """
     cells = [cell for cell in CELLS if f"{MODELS[0]}/{'/'.join(cell)}/n" in metrics]
-    rows = [
+    pairs = [pair for pair in model_pairs(tuple(names)) if pair != PAIRS[-1]]
+    head = [
         ["", *(" ".join(cell) for cell in cells)],
         ["images, classes", *(_sizes(metrics, cell) for cell in cells)],
-        *(
-            [MODEL_NAMES[model], *(_accuracy(metrics, model, cell) for cell in cells)]
-            for model in MODELS
-        ),
-        *(
-            [_pair_name(*pair), *(_difference(metrics, pair, cell) for cell in cells)]
-            for pair in PAIRS[:2]
-        ),
     ]
-    lines = _align(rows)
-    lines.insert(2, "-" * len(lines[0]))
-    lines.insert(3 + len(MODELS), "")
+    strict = [[name, *(_accuracy(metrics, m, cell) for cell in cells)] for m, name in names.items()]
+    changes = [
+        [pair_name(pair, names), *(_difference(metrics, pair, cell) for cell in cells)]
+        for pair in pairs
+    ]
+    released = [
+        [f"{name}, released rules", *(_released(metrics, m, c) for c in cells)]
+        for m, name in names.items()
+    ]
+    sections = [head, strict, changes, released]
+    lines = iter(_align([row for section in sections for row in section]))
+    first, *others = [[next(lines) for _ in section] for section in sections]
     level = f"{100 * metrics['confidence']:.0f} %"
-    lines += [
-        "",
-        "Exact answers in %, strict rule (one closed answer, one name). In brackets: "
-        f"{level} interval,",
-        "bootstrap over classes; differences are paired, in points.",
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            *first,
+            "-" * len(first[0]),
+            *others[0],
+            "",
+            *others[1],
+            "",
+            "Exact answers in %, strict rule (one closed answer, one name). In brackets: "
+            f"{level} interval,",
+            "bootstrap over classes; differences are paired, in points.",
+            "",
+            *others[2],
+            "",
+            "The released evaluator's rules: inclusion in %, and open-world, behind it, the "
+            "relative semantic",
+            f"similarity in % (by {describe_encoder(encoder)}).",
+        ]
+    )
+
+
+def pair_name(pair: tuple[str, str], names: Mapping[str, str], minus: str = "-") -> str:
+    """`TAPO - SFT`."""
+    return f"{names[pair[0]]} {minus} {names[pair[1]]}"
+
+
+def describe_encoder(encoder: str) -> str:
+    """The encoder of the similarity in words."""
+    return f"{encoder}: spelling alone" if encoder == SPELLING else encoder
 
 
 def experiment_table(summaries: Sequence[Summary], differences: Sequence[Difference]) -> str:
@@ -66,8 +100,9 @@ def experiment_table(summaries: Sequence[Summary], differences: Sequence[Differe
     if changes:
         tables.append(_markdown([["paired difference", "seeds", *head], *changes]))
     return "\n\n".join(tables) + (
-        "\n\nAccuracy in %, mean over seeds [interval, classes and seeds resampled] (each seed). "
-        "Differences in points [interval over classes; over classes and seeds] (each seed).\n"
+        "\n\nAccuracy in %, mean +/- standard deviation over seeds [interval, classes and seeds "
+        "resampled] (each seed). Differences in points, likewise [interval over classes; over "
+        "classes and seeds] (each seed).\n"
     )
 
 
@@ -89,16 +124,22 @@ def _sizes(metrics: Mapping[str, float], cell: Cell) -> str:
 
 def _accuracy(metrics: Mapping[str, float], model: str, cell: Cell) -> str:
     key = f"{model}/{'/'.join(cell)}"
+    if f"{key}/accuracy" not in metrics:
+        return _EMPTY
     low, high = percent(metrics[f"{key}/low"]), percent(metrics[f"{key}/high"])
     return f"{percent(metrics[f'{key}/accuracy'])} [{low}, {high}]"
 
 
-def _pair_name(model: str, base: str) -> str:
-    return f"{MODEL_NAMES[model]} - {MODEL_NAMES[base]}"
+def _released(metrics: Mapping[str, float], model: str, cell: Cell) -> str:
+    key = f"{model}/{'/'.join(cell)}"
+    measures = (f"{key}/paper_accuracy", f"{key}/similarity_paper")
+    return ", ".join(percent(metrics[name]) for name in measures if name in metrics) or _EMPTY
 
 
 def _difference(metrics: Mapping[str, float], pair: tuple[str, str], cell: Cell) -> str:
     key = f"{'-'.join(pair)}/{'/'.join(cell)}"
+    if f"{key}/difference" not in metrics:
+        return _EMPTY
     low, high = points(metrics[f"{key}/low"]), points(metrics[f"{key}/high"])
     return f"{points(metrics[f'{key}/difference'])} [{low}, {high}]"
 
@@ -129,15 +170,19 @@ def _summary(item: Summary | None) -> str:
         return ""
     each = " ".join(percent(value) for value in item.accuracies)
     low, high = percent(item.pooled.low), percent(item.pooled.high)
-    return f"{percent(item.pooled.value)} [{low}, {high}] ({each})"
+    return f"{percent(item.pooled.value)}{_deviation(item.deviation)} [{low}, {high}] ({each})"
 
 
 def _change(item: Difference | None) -> str:
     if item is None:
         return ""
     each = " ".join(points(value) for value in item.differences)
-    mean = points(item.over_classes.value)
+    mean = points(item.over_classes.value) + _deviation(item.deviation)
     return f"{mean} [{_range(item.over_classes)}; {_range(item.over_classes_and_seeds)}] ({each})"
+
+
+def _deviation(share: float | None) -> str:
+    return "" if share is None else f" +/- {percent(share)}"
 
 
 def _range(interval: Interval) -> str:

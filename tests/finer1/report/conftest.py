@@ -3,6 +3,7 @@
 import io
 import json
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,12 +11,15 @@ from PIL import Image
 
 from finer1.evaluation.metrics import score_models
 from finer1.evaluation.questions import build_questions
+from finer1.evaluation.similarity import answer_similarities, load_similarity
 from finer1.evaluation.statistics import Bootstrap
+from finer1.evaluation.taxonomy import group_taxonomy
 from finer1.evaluation.verdicts import MODELS, judge_model
+from finer1.evaluation_params import ModelEntry
 from finer1.files import write_json
 from finer1.images import write_archive
 from finer1.params import load_params
-from finer1.prompts import rationale_completion, sections_text
+from finer1.prompts import answer_completion, rationale_completion, sections_text
 from finer1.records import (
     Concepts,
     ImageRecord,
@@ -34,11 +38,16 @@ PARTS = ("sft", "tapo", "tapo", "test", "test")
 
 @pytest.fixture(scope="session")
 def make_run(repository, tmp_path_factory):
-    """Write a run whose teacher has the given identity; returns its params."""
+    """Write a run, perhaps with models besides its own; returns its params.
 
-    def make(teacher="oracle-1"):
+    teacher: identity of who wrote the rationales.
+    """
+
+    def make(teacher="oracle-1", has_further=False):
         folder = tmp_path_factory.mktemp("run")
         params = load_params(repository / "params.yaml")
+        if has_further:
+            params = _with_further(params, folder)
         paths = {
             name: folder / getattr(params.paths, name) for name in type(params.paths).model_fields
         }
@@ -61,9 +70,39 @@ def params(make_run):
 
 
 @pytest.fixture(scope="session")
+def further(make_run):
+    """Params of one with `direct`, a folder, and `clip_l`, an entry of the zoo that is titled."""
+    return make_run(has_further=True)
+
+
+@pytest.fixture(scope="session")
 def metrics(params):
     """Metrics of that run."""
     return json.loads((params.paths.metrics / "score.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def with_titles(tmp_path_factory):
+    """Give params further models, name -> title of its entry in the zoo."""
+
+    def make(params, titles):
+        folder = tmp_path_factory.mktemp("zoo")
+        return _with_models(params, {name: _enter(folder, title) for name, title in titles.items()})
+
+    return make
+
+
+ENTRY = """
+title: {title}
+kind: clip
+model: open_clip:ViT-L-14-336:openai
+commit: null
+adapter: null
+prompts: null
+answer_from: tags
+tried: {{open_clip: nothing}}
+notes: ""
+"""
 
 
 AUDIT = {
@@ -87,6 +126,22 @@ AUDIT = {
 }
 
 
+def _with_further(params, folder):
+    direct = ModelEntry(model="models/base/world", strategy="direct")
+    return _with_models(params, {"direct": direct, "clip_l": _enter(folder, "CLIP-L")})
+
+
+def _with_models(params, models):
+    predict = params.predict.model_copy(update={"models": models})
+    return params.model_copy(update={"predict": predict})
+
+
+def _enter(folder, title):
+    path = folder / f"{title}.yaml"
+    path.write_text(ENTRY.format(title=title), encoding="utf-8")
+    return ModelEntry(model=str(path), strategy="direct")
+
+
 def _splits(archive):
     rows, members = [], []
     for place, label in enumerate(LABELS):
@@ -106,22 +161,38 @@ def _splits(archive):
 def _write_evaluation(params, rows):
     questions = build_questions(rows, params.questions, params.seed)
     write_jsonl(params.paths.questions, questions)
+    similarity = load_similarity("char_ngrams", params.paths.images, "cpu")
     verdicts = {}
-    for model in MODELS:
-        predictions = [
-            Prediction(q.id, model, f"{model}-hash", q.text, _complete(model, q), 9, "stop")
-            for q in questions
-        ]
+    for model in (*MODELS, *params.predict.models):
+        predictions = [_predict(model, question) for question in questions]
+        predictions = [row for row in predictions if row is not None]
         write_jsonl(params.paths.predictions / f"{model}.jsonl", predictions)
-        verdicts[model] = judge_model(questions, predictions, model)
+        found = answer_similarities(questions, predictions, similarity)
+        verdicts[model] = judge_model(questions, predictions, model, found, model == "clip_l")
     write_jsonl(params.paths.verdicts, [row for rows in verdicts.values() for row in rows])
-    metrics = score_models(verdicts, Bootstrap(200, 0.95, 0))
+    params.paths.taxonomy.write_text("family,label\n", encoding="utf-8")
+    groups = group_taxonomy([replace(row.image, group="wrens") for row in rows])
+    metrics = score_models(verdicts, Bootstrap(200, 0.95, 0), groups)
     write_json(params.paths.metrics / "score.json", {"confidence": 0.95, **metrics})
 
 
+def _predict(model, question):
+    """clip_l chooses the first of the options, and answers no open question."""
+    if model == "clip_l":
+        if question.setting == "open":
+            return None
+        text = answer_completion(question.options[0])
+        return Prediction(question.id, model, "clip-hash", "a {}", text, 0, "stop", "zero_shot")
+    votes = ("<answer>elm wren</answer>",) * 3 if model == "tapo" else ()
+    return Prediction(
+        question.id, model, f"{model}-hash", question.text, _complete(model, question), 9, "stop",
+        votes=votes,
+    )  # fmt: skip
+
+
 def _complete(model, question):
-    """base writes no tag, sft always the same name, tapo the truth."""
-    if model == "base":
+    """base and direct write no tag, sft always the same name, tapo the truth."""
+    if model in ("base", "direct"):
         return f"a {HOSTILE} bird"
     answer = "elm wren" if model == "sft" else question.label
     sections = sections_text(f"small {HOSTILE}", LABELS, "alike", answer)

@@ -116,7 +116,7 @@ def test_released_sft_images_are_told(tell):
         ({}, "questions in ten wordings."),
         ({}, "in an order drawn per question by seed 0;"),
         ({"questions": {"source": "released", "order": "shuffled"}}, "in an order drawn"),
-        ({"questions": {"source": "released", "order": "stored"}}, "in the released order;"),
+        ({"questions": {"source": "released", "order": "stored"}}, "with the right option first;"),
         ({"questions": {"source": "released"}}, "questions in the released wording."),
     ],
 )

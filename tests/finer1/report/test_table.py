@@ -1,30 +1,52 @@
+import json
+
 import pytest
 
 from finer1.evaluation.experiments import Difference, Summary
 from finer1.evaluation.statistics import Interval
-from finer1.report.table import experiment_table, points, result_table
+from finer1.report.names import MODEL_NAMES
+from finer1.report.table import experiment_table, points, result_table, run_table
+
+
+def tell(metrics, names=MODEL_NAMES):
+    return result_table(metrics, names, "char_ngrams")
 
 
 def test_result_table_has_a_row_per_model_and_difference(metrics):
-    lines = [line.split("  ")[0].strip() for line in result_table(metrics).splitlines()]
+    lines = [line.split("  ")[0].strip() for line in tell(metrics).splitlines()]
     assert lines[3:9] == ["base", "SFT", "TAPO", "", "SFT - base", "TAPO - SFT"]
 
 
 def test_result_table_prints_accuracy_with_interval(metrics):
-    rows = {line[:10].strip(): line for line in result_table(metrics).splitlines()}
+    rows = {line[:10].strip(): line for line in tell(metrics).splitlines()}
     assert rows["TAPO"].count("100.0 [100.0, 100.0]") == 4
     assert "33.3 [" in rows["SFT"]
     assert "+66.7 [" in rows["TAPO - SFT"]
 
 
 def test_result_table_is_aligned_ascii(metrics):
-    table = result_table(metrics)
+    table = tell(metrics)
     assert table.isascii()
     assert len({len(line) for line in table.splitlines()[:6]}) == 1
 
 
+def test_result_table_prints_the_released_rules_below(metrics):
+    (line,) = [row for row in tell(metrics).splitlines() if row.startswith("SFT, released rules")]
+    # Open: inclusion, then similarity; closed: inclusion alone. sft is right on 2 of 6 seen.
+    assert line.split("  ")[-1].strip() == "0.0"
+    assert "33.3, " in line
+    assert "similarity in % (by char_ngrams: spelling alone)." in tell(metrics)
+
+
+def test_further_models_have_rows_and_differences(further):
+    metrics = json.loads((further.paths.metrics / "score.json").read_text(encoding="utf-8"))
+    rows = {line.split("  ")[0]: line for line in run_table(further, metrics).splitlines()}
+    assert rows["CLIP-L"].split()[1:3] == ["-", "-"]  # closed-world only
+    assert rows["TAPO - CLIP-L"].count("[") == 2
+
+
 def test_result_table_names_the_level_of_its_intervals(metrics):
-    assert "95 % interval" in result_table(metrics)
+    assert "95 % interval" in tell(metrics)
 
 
 @pytest.mark.parametrize(
@@ -42,5 +64,6 @@ def test_experiment_table_prints_every_seed():
         Interval(0.15, 0.06, 0.26), Interval(0.15, -0.05, 0.27),
     )  # fmt: skip
     table = experiment_table([summary], [change])
-    assert "| TAPO | 0, 1 | 82.0 [75.0, 88.0] (80.0 84.0) |" in table
-    assert "| TAPO - SFT | 0, 1 | +15.0 [+6.0, +26.0; -5.0, +27.0] (+10.0 +20.0) |" in table
+    # Deviations of the sample: sqrt(2 * 2^2) = 2.83 and sqrt(2 * 5^2) = 7.07.
+    assert "| TAPO | 0, 1 | 82.0 +/- 2.8 [75.0, 88.0] (80.0 84.0) |" in table
+    assert "| TAPO - SFT | 0, 1 | +15.0 +/- 7.1 [+6.0, +26.0; -5.0, +27.0] (+10.0 +20.0) |" in table
