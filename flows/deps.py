@@ -4,9 +4,9 @@
     python -m flows.deps --write    write it to dvc.yaml
 
 It is the closure of imports of `tasks/<stage>.py`, less the plumbing, plus what is looked up by
-name: the readers of datasets, every engine that the stage may load (a teacher's, or the one that
-runs the project's own models), what vLLM's worker loads, and data files beside the code. A stage
-that lacks one of them would give stale results.
+name: the readers of datasets, every engine that the stage may load (a teacher's, one that runs the
+project's own models, or one that reaches a model of the zoo), what vLLM's worker loads, and data
+files beside the code. A stage that lacks one of them would give stale results.
 """
 
 import ast
@@ -50,12 +50,22 @@ _FIND_READER = {
 }
 _REFERENCE = Path("finer1/reference")
 _LOAD_ENGINE = "finer1.engines.interface.load_engine"
+_FIND_ASKED = "finer1.zoo.loading.find_asked"
+_SERVED = Path("finer1/engines/openai.py")
+"""The engine for entries of the zoo that a server has."""
 _OWN_MODELS_ONLY = Path("finer1/engines/vllm_server.py")
 """Of the engines for the project's own models the one that runs no teacher."""
 
 _WORKER = Path("finer1/serving/worker.py")
 _NAMING_WORKER = {Path("finer1/serving/colocated.py"), Path("finer1/serving/server.py")}
 """vLLM imports the first by the name that each of these gives it."""
+_LMMS_MODEL = Path("finer1/general/lmms_model.py")
+_NAMING_LMMS_MODEL = Path("finer1/general/plugin.py")
+"""lmms-eval imports the first by the name that the second gives it."""
+
+_NAMING_MODELS = Path("finer1/report/names.py")
+_ZOO = Path("finer1/zoo")
+"""The first reads the titles of the models from whatever entries of the second a run names."""
 
 
 def code_deps(stage: str, root: Path) -> list[str]:
@@ -65,11 +75,16 @@ def code_deps(stage: str, root: Path) -> list[str]:
     called = set[str]().union(*(imported_modules(root / path) for path in closure - PLUMBING))
     deps: set[str] = set()
     if _LOAD_ENGINE in called:
-        closure |= import_closure(_engines(stage, root), root)
+        engines = _engines(stage, root) | ({_SERVED} if _FIND_ASKED in called else set())
+        closure |= import_closure(engines, root)
     if _FIND_READER & called:
         closure |= import_closure(_defining("read", Path("finer1/datasets"), root), root)
     if _NAMING_WORKER & closure:
         closure |= import_closure({_WORKER}, root)
+    if _NAMING_LMMS_MODEL in closure:
+        closure |= import_closure({_LMMS_MODEL}, root)
+    if _NAMING_MODELS in closure:
+        deps |= {path.relative_to(root).as_posix() for path in (root / _ZOO).glob("*.yaml")}
     own = {path for path in closure - PLUMBING if not _is_empty(root / path)}
     deps |= {path.as_posix() for path in own}
     deps |= {file.as_posix() for path in own for file in _data_files(path, root)}
@@ -120,7 +135,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _engines(stage: str, root: Path) -> set[Path]:
     """Engines that the stage may load: where its section names a teacher, all that can be one."""
-    if "engine" in _kind(Params, stage).model_fields:
+    section = Params.model_fields.get(stage)
+    if section is not None and "engine" in _kind(Params, stage).model_fields:
         return _defining("load", Path("finer1/engines"), root) - {_OWN_MODELS_ONLY}
     names = get_args(_kind(RuntimeParams, "engine"))
     return {Path(f"finer1/engines/{name}.py") for name in names}

@@ -182,7 +182,11 @@ def _verdicts(experiment: str, path: Path, root: Path) -> list[Verdict]:
 
 
 def _hydra(value: object) -> str:
-    """A value in Hydra's override grammar, which reads JSON's scalars and lists."""
+    """A value in Hydra's override grammar: JSON, but for the quotes around the keys of mappings."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_hydra(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_hydra, value))}]"
     return json.dumps(value)
 
 

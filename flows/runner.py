@@ -13,6 +13,8 @@ from pathlib import Path
 
 from rapidfuzz import process as fuzzy
 
+from finer1.files import write_atomic
+from finer1.params import Params
 from flows.dag import (
     Stage,
     changed_stages,
@@ -29,6 +31,14 @@ from tasks.tracking import Tracker, start_pipeline_run
 
 _LOGS = Path("logs")
 _LINES_SHOWN = 25
+_TOGETHER = {"predict": ("predict", "baseline")}
+"""What a user calls by one name, though it is several stages: all models answer the questions."""
+_MEMBERS = {
+    "baseline": "predict.models",
+    "robustness": "robustness.models",
+    "general": "general.models",
+}
+"""Stage -> setting whose entries it is made for, which may be none."""
 # A negative status from the process itself; 128 and more from a shell around it.
 _ENDED = re.compile(r"failed to run: .*exited with (-?\d+)")
 
@@ -60,13 +70,8 @@ def run(request: Request, root: Path) -> int:
     with nullcontext() if request.is_held else hold(root):
         for sentence in repair(root):
             print(f"repaired: {sentence}")
-        stages = load_stages(root)
-        wanted = _wanted(stages, request)
         data_root = request.data_root.resolve() if request.data_root else None
-        if request.is_held:
-            params = set_values(root / "params.yaml", parse_assignments(request.assignments))
-        else:
-            params = configure(root / "params.yaml", request.assignments, data_root)
+        params, stages, wanted = _configured(request, data_root, root)
         changed = changed_stages(root) & wanted
         expected = with_followers(stages, changed) & wanted
         if not expected:
@@ -87,6 +92,27 @@ def run(request: Request, root: Path) -> int:
         return _run_stages(chosen, changed, root, environ, tracker, request.verbose)
 
 
+def _configured(
+    request: Request, data_root: Path | None, root: Path
+) -> tuple[Params, list[Stage], set[str]]:
+    """The values written, then the graph, which has stages for some of them, and what is wanted.
+
+    Raises ValueError as `run`, and leaves params.yaml as it was.
+    """
+    path = root / "params.yaml"
+    before = path.read_bytes()
+    if request.is_held:
+        params = set_values(path, parse_assignments(request.assignments))
+    else:
+        params = configure(path, request.assignments, data_root)
+    try:
+        stages = load_stages(root)
+        return params, stages, _wanted(stages, request)
+    except ValueError:
+        write_atomic(path, before)
+        raise
+
+
 def print_status(root: Path) -> None:
     """Print a line per stage: up to date, to run, or after one that will run.
 
@@ -103,7 +129,7 @@ def print_status(root: Path) -> None:
         state = "up to date"
         if stage.name in expected:
             state = "to run" if stage.name in changed else "after a stage that will run"
-        print(f"  {stage.name:<14}{state}")
+        print(f"  {stage.name:<13} {state}")
     if expected:
         seconds = sum(stage.seconds for stage in stages if stage.name in expected)
         print(f"next: {as_typed('finer1 run', root)}, {_about(seconds)}")
@@ -139,12 +165,25 @@ def _check_project(root: Path) -> None:
 
 def _wanted(stages: Sequence[Stage], request: Request) -> set[str]:
     names = [stage.name for stage in stages]
-    for name in request.stages:
-        if name not in names:
-            nearest = fuzzy.extractOne(name, names)[0]
-            raise ValueError(f"there is no stage {name}; the nearest one is {nearest}")
-    asked = set(request.stages) or set(names)
+    asked = {name for given in request.stages for name in _named(given, names)} or set(names)
     return asked if request.only else with_ancestors(list(stages), asked)
+
+
+def _named(given: str, names: Sequence[str]) -> list[str]:
+    """The stages that a user means: one of dvc.yaml, or all `<given>@...`.
+
+    Raises ValueError when there is none.
+    """
+    if given in names:
+        return [given]
+    kinds = _TOGETHER.get(given, (given,))
+    found = [name for name in names if name.partition("@")[0] in kinds and "@" in name]
+    if found:
+        return found
+    if section := _MEMBERS.get(given):
+        raise ValueError(f"there is no stage {given}@...: params.yaml, {section} names no model")
+    nearest = fuzzy.extractOne(given, names)[0]
+    raise ValueError(f"there is no stage {given}; the nearest one is {nearest}")
 
 
 def _run_stages(
@@ -225,7 +264,7 @@ def _shower(name: str, verbose: bool) -> Callable[[str], None]:
             return  # the latest words say more
         width = os.get_terminal_size().columns - 1
         elapsed = _duration(time.monotonic() - start)
-        text = f"  {name:<14}{elapsed:>9}  {line.removeprefix(f'{name}: ')}"
+        text = f"  {name:<13} {elapsed:>9}  {line.removeprefix(f'{name}: ')}"
         print(f"\r\x1b[K{text[:width]}", end="", flush=True)
 
     return show
@@ -241,7 +280,7 @@ def _clear_line() -> None:
 
 
 def _print_stage(name: str, seconds: float, outcome: str) -> None:
-    print(f"  {name:<14}{_duration(seconds):>9}  {outcome}", flush=True)
+    print(f"  {name:<13} {_duration(seconds):>9}  {outcome}", flush=True)
 
 
 def _about(seconds: float) -> str:

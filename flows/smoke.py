@@ -54,7 +54,7 @@ def prepare(root: Path, copy: Path, name: str) -> Path:
     values = load_values(root / "params.yaml")
     differences = experiment_differences(check_params(values, "params.yaml").experiments, name)
     params = check_params(with_differences(values, differences), f"experiment {name}")
-    for item in (*_CODE, params.paths.base, params.paths.decisions):
+    for item in (*_CODE, params.paths.base, params.paths.decisions, params.paths.taxonomy):
         source, target = root / item, copy / item
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

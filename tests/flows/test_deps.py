@@ -19,6 +19,13 @@ def test_a_stage_that_runs_the_projects_models_depends_on_no_teacher(repository)
     assert not deps & TEACHERS
 
 
+def test_a_stage_that_asks_models_of_the_zoo_depends_on_what_reaches_a_server(repository):
+    deps = set(code_deps("baseline", repository))
+    assert deps >= EITHER | {"finer1/engines/openai.py", "finer1/zoo/loading.py"}
+    assert "finer1/engines/oracle.py" not in deps
+    assert "finer1/evaluation/imagenet80.txt" in deps
+
+
 def test_a_stage_that_serves_depends_on_what_vllm_loads_by_name(repository):
     assert "finer1/serving/worker.py" in code_deps("tapo", repository)
 

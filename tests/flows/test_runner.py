@@ -67,6 +67,49 @@ def test_an_unknown_stage_names_the_nearest_one(project):
         run(Request(("secnd",)), project)
 
 
+NAMES = ("questions", "predict@base", "predict@tapo", "baseline@clip", "baseline@direct", "score")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("score", ["score"]),
+        ("baseline@clip", ["baseline@clip"]),
+        ("baseline", ["baseline@clip", "baseline@direct"]),
+        ("predict", ["predict@base", "predict@tapo", "baseline@clip", "baseline@direct"]),
+    ],
+)  # fmt: skip
+def test_one_name_may_mean_several_stages(given, meant):
+    assert runner._named(given, NAMES) == meant
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [("robustness", "params.yaml, robustness.models names no model"), ("scor", "nearest one is")],
+)
+def test_a_name_that_means_no_stage_is_refused(given, words):
+    with pytest.raises(ValueError, match=words):
+        runner._named(given, NAMES)
+
+
+def test_a_setting_may_make_the_stage_that_is_asked_for(project, capsys):
+    graph = (project / "dvc.yaml").read_text()
+    made = """
+  baseline:
+    foreach: ${predict.models}
+    do:
+      cmd: echo ${key} ${item.strategy} > data/${key}.txt
+      params: ["predict.models.${key}"]
+      outs: ["data/${key}.txt"]
+"""
+    (project / "dvc.yaml").write_text(graph + made)
+    with pytest.raises(ValueError, match="no stage baseline@x"):
+        run(Request(("baseline@x",)), project)
+    entry = "predict.models={x: {model: m, strategy: cot}}"
+    assert run(Request(("baseline@x",), assignments=(entry,)), project) == 0
+    assert (project / "data/x.txt").read_text() == "x cot\n"
+
+
 def test_an_unknown_stage_leaves_the_settings_alone(project):
     before = (project / "params.yaml").read_bytes()
     with pytest.raises(ValueError, match="no stage secnd"):

@@ -65,6 +65,8 @@ def make_context(repository, tmp_path, logged):
             home=tmp_path,
             server=None,
             api_key=None,
+            eval_server=None,
+            eval_key=None,
             vllm_server=None,
             log=lambda metrics, step: logged.metrics.append((step, dict(metrics))),
             log_table=lambda name, rows: logged.tables.update({name: list(rows)}),

@@ -17,6 +17,12 @@ stages:
       deps: [source, single.txt]
       params: [seed, words]
       outs: ["${folder}/${key}.txt"]
+  ask:
+    foreach: ${words.models}
+    do:
+      cmd: echo ${item.model} > ${folder}/${key}.txt
+      params: ["words.models.${key}"]
+      outs: ["${folder}/${key}.txt"]
 """
 
 
@@ -24,7 +30,7 @@ stages:
 def project(tmp_path):
     (tmp_path / "dvc.yaml").write_text(GRAPH)
     (tmp_path / "params.yaml").write_text(
-        "seed: 3\nfolder: out\nwords: {first: a, second: c, eps: 1.0e-6}\n"
+        "seed: 3\nfolder: out\nwords: {first: a, second: c, eps: 1.0e-6, models: {}}\n"
     )
     (tmp_path / "single.txt").write_text("single")
     (tmp_path / "out").mkdir()
@@ -38,6 +44,14 @@ def test_references_are_filled_in(project):
     entry = stage_entry("make@one", project)
     assert entry["cmd"] == "echo a one > out/one.txt"
     assert entry["outs"] == ["out/one.txt"]
+
+
+def test_a_stage_may_be_made_for_the_entries_of_a_setting(project):
+    with pytest.raises(ValueError, match="no stage ask@x"):
+        stage_entry("ask@x", project)
+    (project / "params.yaml").write_text("folder: out\nwords: {models: {x: {model: m}}}\n")
+    entry = stage_entry("ask@x", project)
+    assert (entry["cmd"], entry["params"]) == ("echo m > out/x.txt", ["words.models.x"])
 
 
 @pytest.mark.parametrize("stage", ["other", "make@three"])
@@ -60,7 +74,7 @@ def test_whatever_changes_the_result_changes_the_key(project, change):
     path = project / change
     path.write_text(path.read_text() + "more")
     if change == "params.yaml":
-        path.write_text("seed: 4\nfolder: out\nwords: {first: a, second: c}\n")
+        path.write_text("seed: 4\nfolder: out\nwords: {first: a, second: c, models: {}}\n")
     assert stage_key("make@one", project) != before
 
 
