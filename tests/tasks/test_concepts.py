@@ -26,6 +26,7 @@ def run(make_context):
     return run
 
 
+@pytest.mark.slow
 def test_quality_is_measured_on_the_embedded_world(run):
     metrics = run(WORLD)
     # Five of a class's ten candidates are true of its images.

@@ -161,6 +161,7 @@ def test_a_killed_stage_finds_its_scratch_again(project):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_other_inputs_get_another_scratch_folder(project):
     run(project, "(context.resume / 'half').touch(); import os; os.kill(os.getpid(), 9)")
     (project / "input.txt").write_text("other")
@@ -178,6 +179,7 @@ def test_a_second_writer_of_the_same_stage_is_refused(project):
     assert "already running" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_failure_after_the_body_ends_the_tracked_run(project):
     done = run(project, "return {'toy/value': float('nan')}")
     assert done.returncode == 1
@@ -211,6 +213,7 @@ def test_no_stage_imports_torch_before_its_body():
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_a_step_logged_again_after_a_kill_stands_once_in_the_log(project):
     values = "{'a/b': float(s), 'time/s': 1.0, 'speed/t': 2.0, 'check/c': 3.0}"
     log = f"[context.log({values}, s) for s in %s]"

@@ -181,7 +181,7 @@ def test_columns_of_different_lengths_are_refused():
 
 @pytest.mark.parametrize("kind", REAL)
 def test_mutated_files_are_refused_or_give_the_same_table(real_data, kind):
-    _try_mutants(real_data, kind, 40)
+    _try_mutants(real_data, kind, 15)
 
 
 @pytest.mark.slow

@@ -131,7 +131,8 @@ def alone(train, tmp_path_factory):
     return train(tmp_path_factory.mktemp("alone"), steps=2, prompts_per_step=3, micro_batch=4)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_train_as_one(train, alone, tmp_path, strategy):
     changes = {"steps": 2, "prompts_per_step": 3, "micro_batch": 4}
     two = train(tmp_path, size=2, strategy=strategy, **changes)

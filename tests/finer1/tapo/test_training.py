@@ -162,6 +162,7 @@ def test_gradient_checkpointing_changes_no_weight(run, unbroken):
     assert weights == unbroken[2]
 
 
+@pytest.mark.slow
 def test_passing_over_degenerate_anchors_is_counted_and_repeatable(run):
     changes = {"explore_rate": 0.1, "max_resamples": 1, "prompts_per_step": 2}
     whole = run("whole", **changes)
@@ -239,15 +240,20 @@ def test_three_updates_without_finite_loss_in_a_row_end_the_run(run, break_updat
         {"negative_gradient": False},
         {"kl_ratio": "pos_over_neg"},
         {"negative_image": "blackened"},
-        {"augment": False},
-        {"entropy_coef": 0.5},
-        {"negative_entropy_coef": 0.5},
         {"inter_class_coef": 0.5},
-        {"accuracy_weight": 0.5},
-        {"temperature": 1.2},
-        {"max_grad_norm": 0.01},
-        {"positive_rollouts": 0, "anchor_rollouts": 6},
-        {"minibatches": 1},
+        *(
+            pytest.param(changes, marks=pytest.mark.slow)
+            for changes in (
+                {"augment": False},
+                {"entropy_coef": 0.5},
+                {"negative_entropy_coef": 0.5},
+                {"accuracy_weight": 0.5},
+                {"temperature": 1.2},
+                {"max_grad_norm": 0.01},
+                {"positive_rollouts": 0, "anchor_rollouts": 6},
+                {"minibatches": 1},
+            )
+        ),
     ],
     ids=lambda changes: next(iter(changes)),
 )
