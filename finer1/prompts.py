@@ -80,9 +80,7 @@ class Completion:
 
 
 _TAGGED = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
-_SECTIONED = re.compile(
-    r"\s*" + r"\s*".join(rf"<{name}>(.*?)</{name}>" for name in SECTIONS) + r"\s*", re.DOTALL
-)
+_SPACE = re.compile(r"\s*")
 _TAG = re.compile(rf"</?(?:think|answer|{'|'.join(SECTIONS)})>")
 
 
@@ -156,10 +154,26 @@ def parse_sections(text: str) -> dict[str, str]:
 
     Empty unless all are there once, in order, with nothing around them and no tag inside.
     """
-    match = _SECTIONED.fullmatch(text)
-    if match is None or any(_TAG.search(body) for body in match.groups()):
-        return {}
-    return {name: body.strip() for name, body in zip(SECTIONS, match.groups(), strict=True)}
+    # No pattern for the whole: over a text of repeated sections it would try all their pairs.
+    found, end = {}, 0
+    for name in SECTIONS:
+        opening, closing = f"<{name}>", f"</{name}>"
+        start = _after_space(text, end)
+        close = text.find(closing, start)
+        if close < 0 or not text.startswith(opening, start):
+            return {}
+        body = text[start + len(opening) : close]
+        if _TAG.search(body):
+            return {}
+        found[name] = body.strip()
+        end = close + len(closing)
+    return found if _after_space(text, end) == len(text) else {}
+
+
+def _after_space(text: str, start: int) -> int:
+    """The place of the first character from `start` on that is no white space."""
+    match = _SPACE.match(text, start)
+    return match.end() if match else start
 
 
 def parse_completion(text: str) -> Completion:

@@ -1,6 +1,5 @@
 """`finer1 score`: a file of released rows with completions, of any harness, scored and written."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -41,6 +40,9 @@ def score_rows(request: ScoreRequest, here: Path) -> dict[str, Any]:
 
     Raises ValueError, before anything is written, for bad rows and settings that do not fit.
     """
+    from tasks.stage import settle_libraries
+
+    settle_libraries(threads=0, is_online=False)  # before any of them is imported
     from finer1.evaluation.file_scores import find_warnings, score_file
     from finer1.evaluation.file_verdicts import judge_file, known_labels
     from finer1.evaluation.scored_file import read_scored
@@ -49,13 +51,13 @@ def score_rows(request: ScoreRequest, here: Path) -> dict[str, Any]:
 
     _check(request)
     rows = read_scored(request.file, request.setting)
+    taxonomy = _taxonomy(request.taxonomy, known_labels(rows)) if request.taxonomy else None
     similarity = None
     if request.setting == "open":
         similarity = load_similarity(request.encoder or DEFAULT_ENCODER, here, "auto")
     judged = judge_file(rows, request.setting, request.protocol, similarity)
-    taxonomy = _taxonomy(request.taxonomy, known_labels(rows)) if request.taxonomy else None
     scores = score_file(judged, request.bootstrap, taxonomy)
-    notes = find_warnings(judged)
+    notes = find_warnings(rows, judged)
     _print(request, scores, similarity.name if similarity else None, notes)
     result = {
         **scores,
@@ -64,7 +66,9 @@ def score_rows(request: ScoreRequest, here: Path) -> dict[str, Any]:
         "rule": _RULES[request.setting, request.protocol],
         "warnings": notes,
         "sha256": {
-            file.name: sha256_file(file) for file in (request.file, request.taxonomy) if file
+            role: sha256_file(file)
+            for role, file in (("file", request.file), ("taxonomy", request.taxonomy))
+            if file
         },
         "version": version("finer1"),
         "confidence": request.bootstrap.confidence,
@@ -80,17 +84,12 @@ def score_rows(request: ScoreRequest, here: Path) -> dict[str, Any]:
 
 
 def _taxonomy(path: Path, labels: Mapping[str, Sequence[str]]) -> "Taxonomy":
-    """The taxonomy of a file, which may hold sub-categories that no row is about."""
+    """The levels of a file, which may be about more sub-categories than the rows."""
     from finer1.evaluation.taxonomy import read_taxonomy
 
     if not path.is_file():
         raise ValueError(f"--taxonomy {path} is no file; name a CSV file")
-    known = {dataset: set(names) for dataset, names in labels.items()}
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        for row in csv.DictReader(lines):
-            for dataset in [row["dataset"]] if row.get("dataset") else list(known):
-                known.setdefault(dataset, set()).add(row.get("label") or "")
-    taxonomy = read_taxonomy(path, known)
+    taxonomy = read_taxonomy(path, labels, may_have_more=True)
     if taxonomy is None:
         raise ValueError(f"--taxonomy {path} holds no row; fill it in, or leave it out")
     return taxonomy

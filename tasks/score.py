@@ -29,6 +29,7 @@ def score(context: Context) -> dict[str, float]:
     params, paths = context.params, context.params.paths
     settings = params.score
     questions = read_jsonl(paths.questions, Question)
+    taxonomy = _taxonomy(paths.taxonomy, paths.splits)  # refused before anything is encoded
     similarity = load_similarity(settings.encoder, context.home, params.runtime.device)
     verdicts = {
         model: _judge(questions, paths.predictions / f"{model}.jsonl", similarity)
@@ -37,7 +38,7 @@ def score(context: Context) -> dict[str, float]:
     write_jsonl(paths.verdicts, [row for rows in verdicts.values() for row in rows])
     _log(context, verdicts, similarity)
     bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, params.seed)
-    metrics = score_models(verdicts, bootstrap, _taxonomy(paths.taxonomy, paths.splits))
+    metrics = score_models(verdicts, bootstrap, taxonomy)
     for name in params.robustness.models:
         rows = read_jsonl(paths.predictions / f"robustness@{name}.jsonl", Prediction)
         metrics |= robustness_metrics(name, questions, rows, bootstrap)

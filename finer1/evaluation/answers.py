@@ -14,11 +14,12 @@ from functools import lru_cache
 from finer1.prompts import Completion
 
 _SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015]+")
-# Only before white space and a name: the A-10 and the An-12 are aircraft.
-_ARTICLES = re.compile(r"\A[\s_\-\u2010-\u2015]*(?:(?:a|an|the)\s+)+(?=.*[^\W_])", re.DOTALL)
+# Only before white space: the A-10 and the An-12 are aircraft.
+_ARTICLE = re.compile(r"(?:a|an|the)\s+")
+_LETTER = re.compile(r"[^\W_]")
 _FINAL = ".,;:!? "
-_AROUND_BRACKETS = re.compile(r"\s*([<>/])\s*")
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_BRACKET = re.compile(r"([<>/])")
+_OPEN, _CLOSE = "<answer>", "</answer>"
 _REMEMBERED = 1 << 13
 """Names whose normal form is kept; each label is asked for thousands of times."""
 
@@ -31,7 +32,18 @@ def normalise(text: str) -> str:
     space become one space.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return _SEPARATORS.sub(" ", _ARTICLES.sub("", folded)).strip().rstrip(_FINAL)
+    return _SEPARATORS.sub(" ", _without_articles(folded)).strip().rstrip(_FINAL)
+
+
+def _without_articles(text: str) -> str:
+    """`text` from behind its leading articles on, as long as a name is left behind them."""
+    # No pattern for the whole: it would take quadratic time over white space without a name.
+    separators = _SEPARATORS.match(text)
+    end = separators.end() if separators else 0
+    start = 0
+    while (article := _ARTICLE.match(text, end)) and _LETTER.search(text, article.end()):
+        start = end = article.end()
+    return text[start:]
 
 
 def is_exact(completion: Completion, label: str) -> bool:
@@ -41,7 +53,11 @@ def is_exact(completion: Completion, label: str) -> bool:
 
 def join_brackets(text: str) -> str:
     """`text` without white space around <, > and /, as the released reward reads it."""
-    return _AROUND_BRACKETS.sub(r"\1", text)
+    first, *others = _BRACKET.split(text)  # texts and brackets in turn
+    if not others:
+        return text
+    *inner, last = others
+    return "".join([first.rstrip(), *(part.strip() for part in inner), last.lstrip()])
 
 
 def is_included(text: str, label: str) -> bool:
@@ -49,8 +65,10 @@ def is_included(text: str, label: str) -> bool:
 
     Case-insensitive, otherwise literal; false without a closed answer.
     """
-    match = _ANSWER.search(join_brackets(text))
-    return match is not None and label.lower() in match.group(1).lower()
+    joined = join_brackets(text)
+    start = joined.find(_OPEN)
+    end = joined.find(_CLOSE, start)
+    return 0 <= start < end and label.lower() in joined[start + len(_OPEN) : end].lower()
 
 
 def named_labels(answer: str, labels: Sequence[str]) -> tuple[str, ...]:

@@ -1,16 +1,17 @@
 """Ask a model: requests from what is asked, completions through the store, rows for the file."""
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from finer1.draws import derive_seed
+from finer1.draws import derive_seed, draw
 from finer1.engines.interface import Engine, Request, Sampling
 from finer1.engines.pictures import Pictures
 from finer1.evaluation.strategies import Asked
-from finer1.records import Prediction
+from finer1.records import ClassKey, Prediction, Question
 
 if TYPE_CHECKING:
     from finer1.engines.store import GenerationStore
@@ -77,6 +78,24 @@ def add_votes(
         for key, group in zip(asked, samples, strict=True)
     }
     return [replace(row, votes=votes.get(row.question_id, ())) for row in predictions]
+
+
+def choose_images(
+    questions: Iterable[Question], images_per_class: int, seed: int, purpose: str
+) -> set[str]:
+    """Ids of at most `images_per_class` images per sub-category that the questions ask about.
+
+    Drawn by seed, purpose and image, so that the other images change nothing.
+    """
+    by_class: dict[ClassKey, set[str]] = defaultdict(set)
+    for item in questions:
+        dataset = item.image_id.partition("/")[0]
+        by_class[dataset, item.category, item.label].add(item.image_id)
+    return {
+        image
+        for images in by_class.values()
+        for image in sorted(images, key=lambda image: draw(seed, purpose, image))[:images_per_class]
+    }
 
 
 def _requests(

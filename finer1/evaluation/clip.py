@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from finer1.encoders.interface import TextImageEncoder
-from finer1.records import ImageRecord, Question
+from finer1.evaluation.clip_templates import clip_templates
+from finer1.prompts import answer_completion
+from finer1.records import ImageRecord, Prediction, Question
+from finer1.zoo.entry import ClipTemplates
+from finer1.zoo.loading import AskedModel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +22,39 @@ STRATEGY = "zero_shot"
 
 EmbedImages = Callable[[TextImageEncoder, Sequence[ImageRecord]], "Tensor"]
 """An encoder and images -> embeddings [N, D], float32, on the CPU."""
+
+
+def clip_rows(
+    name: str,
+    model: AskedModel,
+    questions: Sequence[Question],
+    images: Mapping[str, ImageRecord],
+    encoder: TextImageEncoder,
+    embed: EmbedImages,
+) -> list[Prediction]:
+    """A row per question, in order, with the chosen option as the answer.
+
+    name: Prediction.model. model: its entry may name the templates. The others as choose_options.
+    """
+    own = model.entry.prompts if model.entry else None
+    kind = own.templates if isinstance(own, ClipTemplates) else "one"
+    templates = clip_templates(kind)
+    # In short: the same 80 in every row would be most of the file.
+    more = f" and {len(templates) - 1} more ({kind})" if len(templates) > 1 else ""
+    chosen = choose_options(questions, images, encoder, embed, templates)
+    return [
+        Prediction(
+            question_id=question.id,
+            model=name,
+            identity=f"{encoder.name}@{encoder.sha256}",
+            prompt=f"{templates[0]}{more}",
+            completion=answer_completion(option),
+            num_tokens=0,
+            finish_reason="stop",
+            strategy=STRATEGY,
+        )
+        for question, option in zip(questions, chosen, strict=True)
+    ]
 
 
 def choose_options(
@@ -69,11 +106,8 @@ def embed_names(
 
     Source: the zero-shot classifier of CLIP (Sec. 3.1.4 of arXiv:2103.00020).
     """
-    import torch
     from torch.nn.functional import normalize
 
-    rows = []
-    for name in names:
-        texts = [template.format(name) for template in templates]
-        rows.append(normalize(encoder.encode_texts(texts).double(), dim=-1).mean(dim=0))
-    return normalize(torch.stack(rows), dim=-1)
+    texts = [template.format(name) for name in names for template in templates]
+    rows = normalize(encoder.encode_texts(texts).double(), dim=-1)
+    return normalize(rows.view(len(names), len(templates), -1).mean(dim=1), dim=-1)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from statistics import fmean, median
 
 from finer1.evaluation.file_verdicts import JudgedFile, JudgedRow, Protocol
+from finer1.evaluation.released_rules import OTHER
+from finer1.evaluation.scored_file import ScoredRow
 from finer1.evaluation.statistics import Bootstrap, macro_mean, mean_interval
 from finer1.evaluation.taxonomy import Taxonomy, level_scores
 
@@ -29,15 +31,26 @@ def score_file(
     return scores
 
 
-def find_warnings(judged: JudgedFile) -> list[str]:
-    """What a reader of the numbers must know about the file."""
+def find_warnings(given: Sequence[ScoredRow], judged: JudgedFile) -> list[str]:
+    """What a reader of the numbers must know about the file; given: its rows."""
     rows, found = judged.rows, []
     if judged.setting == "closed" and all(row.truth_place == 1 for row in rows):
         found.append(
             "the truth is the first option of every row, so that always naming the first one "
             "scores 100 %; scoring shuffles nothing: shuffle the options when the model is asked"
         )
-    if num_without := sum(row.answer is None for row in rows):
+    if num_repeated := len(given) - len({(row.image_path, row.question) for row in given}):
+        found.append(
+            f"{num_repeated} of {len(given)} rows repeat the image and question of another row, "
+            "and count beside it; leave them out unless they are meant"
+        )
+    num_wordless = sum(not (row.category or row.released_dataset) for row in given)
+    if judged.setting == "open" and num_wordless:
+        found.append(
+            f"{num_wordless} of {len(given)} rows name no category: compared with `{OTHER}` in "
+            "the headline similarity; add `category`"
+        )
+    if num_without := sum(not row.is_answered for row in rows):
         reading = (
             "scored on the whole output"
             if (judged.setting, judged.protocol) == ("open", "paper")
@@ -106,7 +119,7 @@ def _similarities(
 
 
 _RATES: dict[str, Callable[[JudgedRow], float]] = {
-    "answered_rate": lambda row: row.answer is not None,
+    "answered_rate": lambda row: row.is_answered,
     "format_rate": lambda row: row.is_tagged,
     "sectioned_rate": lambda row: row.is_sectioned,
     "hedge_rate": lambda row: row.is_hedged,

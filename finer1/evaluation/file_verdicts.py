@@ -11,25 +11,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from finer1.evaluation.answers import is_exact, named_labels, same_name
+from finer1.evaluation.answers import is_exact, same_name
+from finer1.evaluation.reading import is_name, names_several, offered_answer, read_completion
 from finer1.evaluation.released_rules import (
     CAR,
     is_released_closed,
     is_released_open,
     released_answer,
     released_output,
-    released_word,
 )
 from finer1.evaluation.scored_file import ScoredRow
-from finer1.prompts import Completion, parse_completion
+from finer1.prompts import Completion
 from finer1.records import Setting
+from finer1.reference.classes import released_classes
 
 if TYPE_CHECKING:
     from finer1.evaluation.similarity import Similarity
 
 Protocol = Literal["paper", "shuffled"]
 Labels = dict[str, tuple[str, ...]]
-"""Dataset (empty where unknown) -> every name that a row asks about or offers, sorted."""
+"""Dataset (empty where unknown) -> its sub-categories as far as they are known, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,15 @@ class JudgedRow:
     is_paper: bool
     """Released rule."""
     answer: str | None
-    """Text of the one closed answer element."""
+    """Text of the one closed answer element; all of the completion where that is the answer."""
+    is_answered: bool
+    """There is an answer by the protocol's own reading; an empty one is none."""
     is_tagged: bool
     """The released format: think tags, answer tags, nothing else."""
     is_sectioned: bool
     """Our format: the four sections in the think tags as well."""
     is_hedged: bool
-    """What the protocol reads as the answer names two or more sub-categories."""
+    """What the completion offers as its answer names two or more sub-categories."""
     truth_place: int | None
     """Place of the truth among the options, from 1."""
     answer_place: int | None
@@ -95,21 +98,23 @@ def judge_file(
 
 
 def known_labels(rows: Sequence[ScoredRow]) -> Labels:
-    """The sub-categories of each dataset as far as the file tells them."""
+    """The sub-categories of each dataset: those that rows ask about or offer, and the released."""
     labels: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         labels[row.found_dataset or ""].update((row.ground_truth, *row.options))
-    return {dataset: tuple(sorted(names)) for dataset, names in labels.items()}
+    return {
+        dataset: tuple(sorted(names | released_classes(dataset).keys()))
+        for dataset, names in labels.items()
+    }
 
 
 def judge_row(
     row: ScoredRow, setting: Setting, protocol: Protocol, labels: tuple[str, ...]
 ) -> JudgedRow:
     """The judgement on one row; `labels` are the known names of its dataset."""
-    text = row.completion
-    completion = parse_completion(text)
-    whole = setting == "open" and protocol == "paper"
-    read = released_output(text) if whole else released_answer(text)
+    text, is_paper = row.completion, protocol == "paper"
+    completion = read_completion(text, row.answer_from)
+    offered = _offered(row, setting, protocol)
     return JudgedRow(
         label=row.ground_truth,
         class_name=row.class_name,
@@ -118,9 +123,10 @@ def judge_row(
         is_exact=_is_exact(row, setting, completion),
         is_paper=_is_paper(row, setting),
         answer=completion.answer,
+        is_answered=bool(released_answer(text)) if is_paper else is_name(completion.answer),
         is_tagged=completion.is_tagged,
         is_sectioned=completion.is_sectioned,
-        is_hedged=bool(read) and len(named_labels(read or "", labels)) > 1,
+        is_hedged=names_several(offered, labels),
         truth_place=row.options.index(row.ground_truth) + 1 if setting == "closed" else None,
         answer_place=_place(completion.answer, row) if setting == "closed" else None,
         num_options=len(row.options) if setting == "closed" else 0,
@@ -130,11 +136,11 @@ def judge_row(
 
 
 def paper_similarity(rows: Sequence[ScoredRow], similarity: "Similarity") -> list[float]:
-    """Eq. 5 by the released script: whole output without an answer, word by the image's path."""
+    """Eq. 5 by the released script: whole output without an answer, and its words."""
     return similarity.score(
         [released_output(row.completion) for row in rows],
         [row.ground_truth for row in rows],
-        [released_word(row.image_path) for row in rows],
+        [row.paper_word for row in rows],
     )
 
 
@@ -142,7 +148,7 @@ def headline_similarity(rows: Sequence[ScoredRow], similarity: "Similarity") -> 
     """Eq. 5 with the category's own word; 0 without an answer; the best of several references."""
     answers, truths, words, owners = [], [], [], []
     for place, row in enumerate(rows):
-        answer = parse_completion(row.completion).answer
+        answer = read_completion(row.completion, row.answer_from).answer
         for truth in (row.ground_truth, *row.references):
             answers.append(answer)
             truths.append(truth)
@@ -163,8 +169,16 @@ def _is_exact(row: ScoredRow, setting: Setting, completion: Completion) -> bool:
 def _is_paper(row: ScoredRow, setting: Setting) -> bool:
     if setting == "closed":
         return is_released_closed(row.completion, row.ground_truth)
-    is_car = released_word(row.image_path) == CAR
-    return is_released_open(row.completion, row.ground_truth, is_car)
+    return is_released_open(row.completion, row.ground_truth, row.paper_word == CAR)
+
+
+def _offered(row: ScoredRow, setting: Setting, protocol: Protocol) -> str:
+    """What is searched for names; the released rule asks for tags, whatever the row says."""
+    if protocol == "shuffled":
+        return offered_answer(row.completion, row.answer_from)
+    if setting == "open":
+        return released_output(row.completion)
+    return offered_answer(row.completion, "tags")
 
 
 def _place(answer: str | None, row: ScoredRow) -> int | None:

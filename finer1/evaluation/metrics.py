@@ -3,7 +3,8 @@
 Keys are `<model>/<setting>/<side>/<name>`, side seen or unseen, and the same of each dataset,
 `<model>/<dataset>/<setting>/<side>/<name>`; a paired difference of two models on the same questions
 is `<model>-<base>/<setting>/<side>/<name>`; the position report is
-`<model>/closed/position_<place>/<name>`; the levels of a taxonomy are
+`<model>/closed/position_<place>/<name>`, and `position_none/answered` is the share of answers that
+are none of the options; the levels of a taxonomy are
 `<model>/open/<side>/level_<name>`; votes are `<model>/votes/<name>`. All rates are shares in 0..1.
 """
 
@@ -37,14 +38,15 @@ PAIRS = (("sft", "base"), ("tapo", "sft"), ("tapo", "base"))
 FINAL = "tapo"
 """The model that each further one is compared with."""
 
-_PREFIXES = {
-    "accuracy": "",
-    "paper_accuracy": "paper_",
-    "similarity": "similarity_",
-    "similarity_paper": "similarity_paper_",
+BOUNDS = {
+    "accuracy": ("low", "high"),
+    "paper_accuracy": ("paper_low", "paper_high"),
+    "similarity": ("similarity_low", "similarity_high"),
+    "similarity_paper": ("similarity_paper_low", "similarity_paper_high"),
 }
-"""Number with an interval -> what its `low` and `high` begin with."""
+"""Number with an interval -> what its ends are called."""
 _RATES: dict[str, Callable[[Verdict], float]] = {
+    "tagged": lambda verdict: verdict.is_tagged,
     "formatted": lambda verdict: verdict.is_formatted,
     "hedged": lambda verdict: verdict.is_hedged,
     "truth_among_options": lambda verdict: verdict.is_truth_among_options,
@@ -68,7 +70,6 @@ def score_models(
     metrics: dict[str, float] = {}
     for model, rows in verdicts.items():
         metrics |= _cell_metrics(model, rows, bootstrap)
-        metrics |= _dataset_metrics(model, rows, bootstrap)
         metrics |= _position_metrics(model, rows)
         metrics |= vote_metrics(model, _votes(rows))
         if taxonomy is not None:
@@ -125,36 +126,22 @@ def top_confusions(
 def _cell_metrics(
     model: str, verdicts: Sequence[Verdict], bootstrap: Bootstrap
 ) -> dict[str, float]:
+    """Each cell's numbers, and the same of each dataset in it."""
     seen_labels = {(row.category, row.label) for row in verdicts if row.seen}
     metrics: dict[str, float] = {}
     for cell in CELLS:
-        rows = select(verdicts, cell)
-        if not rows:
-            continue
-        values = {
-            **_intervals(rows, bootstrap),
-            "macro_accuracy": macro_mean(correct(rows), classes(rows)),
-            **{name: sum(map(rate, rows)) / len(rows) for name, rate in _RATES.items()},
-        }
-        if cell[1] == "unseen":  # names that training pulled answers towards
-            named = sum((row.category, row.named) in seen_labels for row in rows)
-            values["answered_seen_class"] = named / len(rows)
-        metrics |= {f"{model}/{'/'.join(cell)}/{name}": value for name, value in values.items()}
-    return metrics
-
-
-def _dataset_metrics(
-    model: str, verdicts: Sequence[Verdict], bootstrap: Bootstrap
-) -> dict[str, float]:
-    metrics: dict[str, float] = {}
-    for cell in CELLS:
-        by_dataset: dict[str, list[Verdict]] = defaultdict(list)
+        groups: dict[str, list[Verdict]] = defaultdict(list)
         for row in select(verdicts, cell):
-            by_dataset[row.dataset].append(row)
-        for dataset, rows in by_dataset.items():
-            key = f"{model}/{dataset}/{'/'.join(cell)}"
+            groups[model].append(row)
+            groups[f"{model}/{row.dataset}"].append(row)
+        for group, rows in groups.items():
             values = _intervals(rows, bootstrap)
-            metrics |= {f"{key}/{name}": value for name, value in values.items()}
+            values["macro_accuracy"] = macro_mean(correct(rows), classes(rows))
+            values |= {name: sum(map(rate, rows)) / len(rows) for name, rate in _RATES.items()}
+            if cell[1] == "unseen":  # names that training pulled answers towards
+                named = sum((row.category, row.named) in seen_labels for row in rows)
+                values["answered_seen_class"] = named / len(rows)
+            metrics |= {f"{group}/{'/'.join(cell)}/{name}": value for name, value in values.items()}
     return metrics
 
 
@@ -172,8 +159,8 @@ def _intervals(rows: Sequence[Verdict], bootstrap: Bootstrap) -> dict[str, float
     values: dict[str, float] = {"n": len(rows), "classes": len(set(names))}
     for name, interval in mean_intervals(columns, names, bootstrap).items():
         values[name] = interval.value
-        values[f"{_PREFIXES[name]}low"] = interval.low
-        values[f"{_PREFIXES[name]}high"] = interval.high
+        low, high = BOUNDS[name]
+        values |= {low: interval.low, high: interval.high}
     return values
 
 
@@ -198,16 +185,22 @@ def _votes(verdicts: Iterable[Verdict]) -> list[tuple[float, bool]]:
 
 
 def _position_metrics(model: str, verdicts: Iterable[Verdict]) -> dict[str, float]:
-    """Accuracy where the right option stands at each place, and how often each is answered."""
+    """Accuracy where the right option stands at each place, and how often each is answered.
+
+    A place where it never stands, as all but the first in stored order, has no accuracy.
+    """
     rows = [row for row in verdicts if row.setting == "closed"]
-    metrics: dict[str, float] = {}
-    for place in sorted({row.truth_position for row in rows if row.truth_position is not None}):
+    if not rows:
+        return {}
+    answers = Counter(row.answer_position for row in rows)
+    metrics = {f"{model}/closed/position_none/answered": answers[None] / len(rows)}
+    for place in range(1, max(row.num_options for row in rows) + 1):
         here = [row.is_correct for row in rows if row.truth_position == place]
         key = f"{model}/closed/position_{place}"
         metrics[f"{key}/n"] = len(here)
-        metrics[f"{key}/accuracy"] = sum(here) / len(here)
-        answered = sum(row.answer_position == place for row in rows)
-        metrics[f"{key}/answered"] = answered / len(rows)
+        metrics[f"{key}/answered"] = answers[place] / len(rows)
+        if here:
+            metrics[f"{key}/accuracy"] = sum(here) / len(here)
     return metrics
 
 

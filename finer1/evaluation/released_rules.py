@@ -11,7 +11,8 @@ CAR = "car"
 _OPEN, _CLOSE = "<answer>", "</answer>"
 _WORDS = (("aircraft", "aircraft"), ("birds", "bird"), ("cars", CAR), ("flower", "flower"))
 """What an image path holds -> word; the first that fits."""
-_OTHER = "object"
+OTHER = "object"
+"""The word where none of those fits."""
 _DATASETS = frozenset({"aircraft", CAR, "flower"})
 """Whose released paths hold their word."""
 
@@ -48,12 +49,12 @@ def released_word(image_path: str) -> str:
 
     The released paths of birds, dogs and pets hold none of the words: theirs is `object`.
     """
-    return next((word for part, word in _WORDS if part in image_path), _OTHER)
+    return next((word for part, word in _WORDS if part in image_path), OTHER)
 
 
 def released_dataset_word(dataset: str) -> str:
     """The same word by the dataset's name, for images that lie elsewhere than the released ones."""
-    return dataset if dataset in _DATASETS else _OTHER
+    return dataset if dataset in _DATASETS else OTHER
 
 
 def _spaced(text: str) -> str:

@@ -1,8 +1,8 @@
 """Rows of the released question files with a completion each, as any harness may write them.
 
 A line is a JSON object with the four fields of the released files (image_path, question, options,
-ground_truth) and `completion`; further keys are passed over. `category`, `dataset`, `seen` and
-`references` are used where they are there.
+ground_truth) and `completion`; further keys are passed over. `category`, `dataset`, `seen`,
+`references` and `answer_from` are used where they are there.
 """
 
 import json
@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from finer1.evaluation.answers import normalise
-from finer1.evaluation.released_rules import released_word
+from finer1.evaluation.released_rules import OTHER, released_dataset_word, released_word
 from finer1.records import Setting
 from finer1.reference.classes import released_classes
 from finer1.released.joining import file_key
@@ -25,6 +25,8 @@ MAX_FINDINGS = 20
 """Bad rows named, at most."""
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ADVICE = "write one object a line"
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="ignore"))
@@ -45,6 +47,9 @@ class ScoredRow:
     """Not given, as in the released class list; None where neither says it."""
     references: tuple[str, ...] = ()
     """More right answers of an open question, which the headline protocol takes as well."""
+    answer_from: Literal["tags", "text"] = "tags"
+    """text: in the headline all of a completion without tags is the answer, as of a model that was
+    asked for the name alone."""
 
     @property
     def found_dataset(self) -> str | None:
@@ -52,12 +57,28 @@ class ScoredRow:
         return self.dataset or _released_dataset(self.image_path.rpartition("/")[0])
 
     @property
-    def word(self) -> str:
-        """The super-category of Eq. 5: the row's own, the dataset's, else the released one."""
+    def released_dataset(self) -> str | None:
+        """The dataset where it is one of the six."""
         dataset = self.found_dataset
-        if self.category or (dataset and released_classes(dataset)):
-            return self.category or str(dataset)
-        return released_word(self.image_path)
+        return dataset if dataset and released_classes(dataset) else None
+
+    @property
+    def word(self) -> str:
+        """The super-category of Eq. 5 in the headline: the row's own, else the dataset's.
+
+        `object` where neither is known.
+        """
+        return self.category or self.released_dataset or OTHER
+
+    @property
+    def paper_word(self) -> str:
+        """That of the released script.
+
+        By the dataset where it is one of the six, since the script reads the word from the path,
+        and a folder above the images may hold another.
+        """
+        dataset = self.released_dataset
+        return released_dataset_word(dataset) if dataset else released_word(self.image_path)
 
     @property
     def found_seen(self) -> bool | None:
@@ -83,6 +104,10 @@ def read_scored(path: Path, setting: Setting) -> list[ScoredRow]:
     """
     if not path.is_file():
         raise ValueError(f"{path} is no file; name a JSON-lines file of rows with completions")
+    if _is_array(path):
+        raise ValueError(
+            f"{path} begins as one JSON array; {_ADVICE}, e.g. jq -c '.[]' {path.name}"
+        )
     rows: list[ScoredRow] = []
     findings: list[str] = []
     names: dict[str, str] = {}
@@ -105,6 +130,13 @@ def read_scored(path: Path, setting: Setting) -> list[ScoredRow]:
     return rows
 
 
+def _is_array(path: Path) -> bool:
+    with path.open("rb") as lines:
+        filled = (line for line in lines if line.removeprefix(_BYTE_ORDER_MARK).strip())
+        first = next(filled, b"")
+    return first.removeprefix(_BYTE_ORDER_MARK).lstrip().startswith(b"[")
+
+
 def _read_line(line: bytes, setting: Setting, names: dict[str, str]) -> ScoredRow | str:
     """The row, or what is wrong with it. names: every name once, for the memory's sake."""
     try:
@@ -112,15 +144,16 @@ def _read_line(line: bytes, setting: Setting, names: dict[str, str]) -> ScoredRo
     except UnicodeDecodeError:
         return "the line is not UTF-8; write the file as UTF-8"
     except (ValueError, RecursionError) as error:
-        return f"the line is no JSON object ({error}); write one object a line"
+        return f"the line is no JSON object ({error}); {_ADVICE}"
     if not isinstance(value, dict):
-        return "the line is no JSON object; write one object a line"
+        return f"the line is no JSON object; {_ADVICE}"
     try:
         row = _ADAPTER.validate_python(_prepared(value, names))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}"
+        what = "must be a list of names" if first["type"] == "tuple_type" else first["msg"]
+        return f"{where}: {what}"
     return next(_contradictions(row, setting), row)
 
 
@@ -152,6 +185,7 @@ _ADAPTER_KEYS = (
     "category",
     "seen",
     "references",
+    "answer_from",
 )
 
 
@@ -164,8 +198,10 @@ def _contradictions(row: ScoredRow, setting: Setting) -> Iterator[str]:
         yield "options: a closed question needs them; add them, or score with --mode open"
     elif row.ground_truth not in row.options:
         yield f"ground_truth: {row.ground_truth!r} is none of the options"
-    elif len(set(row.options)) < len(row.options):
-        yield "options: one is there twice"
+    elif len(row.options) == 1:
+        yield "options: there is one, which leaves nothing to choose; give all that were shown"
+    elif len(set(map(normalise, row.options))) < len(row.options):
+        yield "options: one is there twice, or two differ in spelling alone; keep one of them"
 
 
 @cache

@@ -14,6 +14,7 @@ import numpy as np
 
 from finer1.encoders.texts import Matrix, TextEncoder, load_text_encoder
 from finer1.evaluation.answers import normalise
+from finer1.evaluation.reading import is_name
 from finer1.evaluation.released_rules import released_dataset_word, released_output
 from finer1.evaluation.verdicts import AnswerSimilarity, dataset_of, given_answer
 from finer1.records import Prediction, Question
@@ -67,18 +68,19 @@ class Similarity:
     def score_answers(
         self, answers: Sequence[str | None], truths: Sequence[str], words: Sequence[str]
     ) -> list[float]:
-        """The headline number: no answer (None) is 0, and spelling is normalised as elsewhere.
+        """The headline number: no answer is 0, and all three texts are normalised as elsewhere.
 
-        So an answer that is strictly right has 1, whatever its case, hyphens or articles.
+        So an answer that is strictly right has 1, whatever its case, hyphens or articles. One that
+        normalisation leaves nothing of (`?`) is none.
         """
-        scores = self.score(
-            [normalise(answer or "") for answer in answers],
-            [normalise(truth) for truth in truths],
-            [normalise(word) for word in words],
-        )
-        return [
-            0.0 if answer is None else score for answer, score in zip(answers, scores, strict=True)
+        rows = list(zip(answers, truths, words, strict=True))
+        given = [
+            (normalise(answer or ""), normalise(truth), normalise(word))
+            for answer, truth, word in rows
+            if is_name(answer)
         ]
+        scores = iter(self.score(*zip(*given, strict=True)) if given else ())
+        return [next(scores) if is_name(answer) else 0.0 for answer in answers]
 
     def _cosines(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
         """The cosine of each distinct pair; the few truths stay in memory, the texts do not."""

@@ -47,23 +47,19 @@ class Taxonomy:
     two families."""
 
 
-def read_taxonomy(path: Path, known: Mapping[str, Collection[str]]) -> Taxonomy | None:
+def read_taxonomy(
+    path: Path, known: Mapping[str, Collection[str]], may_have_more: bool = False
+) -> Taxonomy | None:
     """The taxonomy of a CSV file; None when it holds no row but the header.
 
     known: dataset -> its sub-categories, of all that is at hand; rows about other datasets are
-    left out. Raises ValueError, with a line per bad row: another number of cells than the header,
-    a sub-category that the dataset has not, or that comes twice under other names, or that has no
-    level above it.
+    left out. may_have_more: the file may be about sub-categories of theirs that are not known.
+    Raises ValueError, with a line per bad row: another number of cells than the header, a
+    sub-category that the dataset has not, or that comes twice under other names, or that has no
+    level above it. Also for a file that is no CSV or not UTF-8.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        header = [cell.strip() for cell in next(reader, [])]
-        has_dataset = _check_header(path, header)
-        rows = [
-            (reader.line_num, [" ".join(cell.split()) for cell in row])
-            for row in reader
-            if any(cell.strip() for cell in row)
-        ]
+    (_, header), *rows = _read_rows(path)
+    has_dataset = _check_header(path, header)
     if not rows:
         return None
     names = {
@@ -77,7 +73,8 @@ def read_taxonomy(path: Path, known: Mapping[str, Collection[str]]) -> Taxonomy 
             continue
         datasets = [cells[0]] if has_dataset else list(names)
         found = tuple(map(normalise, cells[1:] if has_dataset else cells))
-        wrong.extend(f"{path}:{number}: {text}" for text in _enter(paths, datasets, names, found))
+        reasons = _enter(paths, datasets, names, found, may_have_more)
+        wrong.extend(f"{path}:{number}: {text}" for text in reasons)
     if wrong:
         more = len(wrong) - _MAX_FINDINGS
         tail = [f"... and {more} more"] if more > 0 else []
@@ -99,10 +96,10 @@ def level_scores(taxonomy: Taxonomy, rows: Sequence[Answered]) -> dict[str, floa
     """Share of answers that are right at each level, of those whose truth has the level.
 
     `level_<name>`: the sub-category that an answer names, or the name itself, lies under the
-    truth's ancestor of that level. `common_prefix`: mean share of the truth's levels, from the
-    coarsest on, up to the first where the answer is wrong. `levels_n` and `levels_missing`:
-    questions whose truth the taxonomy has, and has not. No key but the last without such
-    questions.
+    truth's ancestor of that level; one of the same name elsewhere is another. `common_prefix`:
+    mean share of the truth's levels, from the coarsest on, up to the first where the answer is
+    wrong. `levels_n` and `levels_missing`: questions whose truth the taxonomy has, and has not. No
+    key but the last without such questions.
     """
     covered = [row for row in rows if (row[0], normalise(row[1])) in taxonomy.paths]
     counts: dict[str, float] = {"levels_missing": len(rows) - len(covered)}
@@ -125,6 +122,26 @@ def level_scores(taxonomy: Taxonomy, rows: Sequence[Answered]) -> dict[str, floa
     return {**shares, "common_prefix": prefix, "levels_n": len(covered), **counts}
 
 
+def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
+    """(line, cells) of the header, which may be empty, and of each row that is not."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file)
+        try:
+            header = [cell.strip() for cell in next(reader, [])]
+            rows = [
+                (reader.line_num, [" ".join(cell.split()) for cell in row])
+                for row in reader
+                if any(cell.strip() for cell in row)
+            ]
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} is not UTF-8; write the file as UTF-8") from None
+        except csv.Error as error:
+            raise ValueError(
+                f"{path}:{reader.line_num}: this is no CSV ({error}); correct the file"
+            ) from None
+    return [(1, header), *rows]
+
+
 def _check_header(path: Path, header: Sequence[str]) -> bool:
     """True when the first column is the dataset; raises ValueError when it is no header."""
     has_dataset = header[:1] == [_DATASET]
@@ -143,11 +160,17 @@ def _enter(
     datasets: Iterable[str],
     names: Mapping[str, Collection[str]],
     found: Lineage,
+    may_have_more: bool,
 ) -> list[str]:
-    """Add a row to `paths`, under each dataset that has its sub-category; what is wrong with it."""
+    """Add a row to `paths`, under each dataset that has its sub-category; what is wrong with it.
+
+    Under all of the datasets where none is known to have it but they may.
+    """
     label = found[-1]
     here = [dataset for dataset in datasets if dataset in names]
     fitting = [dataset for dataset in here if label in names[dataset]]
+    if may_have_more and not fitting:
+        fitting = here
     if not label or not any(found[:-1]):
         return ["the sub-category or all levels above it are empty; fill them in"]
     if here and not fitting:
@@ -180,10 +203,20 @@ def _agreement(
 ) -> dict[str, bool]:
     """Level -> is the answer right there; only levels that the truth has."""
     return {
-        level: any(answer[place : place + 1] == (name,) for answer in answers)
+        level: any(_shares(truth[: place + 1], answer) for answer in answers)
         for place, (level, name) in enumerate(zip(levels, truth, strict=True))
         if name
     }
+
+
+def _shares(node: Lineage, answer: Lineage) -> bool:
+    """True when the answer lies under the node, all levels above compared that both have."""
+    *above, name = node
+    place = len(above)
+    return answer[place : place + 1] == (name,) and all(
+        not mine or not other or mine == other
+        for mine, other in zip(above, answer[:place], strict=True)
+    )
 
 
 def _prefix(agrees: Sequence[bool]) -> float:

@@ -2,26 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from finer1.evaluation.answers import (
     index_names,
     is_exact,
-    named_labels,
     normalise,
     same_name,
 )
-from finer1.evaluation.released_rules import (
-    CAR,
-    is_released_closed,
-    is_released_open,
-    released_answer,
-)
+from finer1.evaluation.reading import names_several, offered_answer, read_completion
+from finer1.evaluation.released_rules import CAR, is_released_closed, is_released_open
 from finer1.evaluation.votes import Vote, count_votes
-from finer1.prompts import Completion, parse_completion, split_options
+from finer1.evaluation_params import OWN_MODELS
+from finer1.prompts import Completion, split_options
 from finer1.records import Prediction, Question, Setting, row
 
-MODELS = ("base", "sft", "tapo")
+MODELS = OWN_MODELS
 """The models that a run evaluates, in the order of its stages."""
 
 
@@ -41,10 +37,12 @@ class Verdict:
     """Strict: exactly one closed answer element, equal to the label after normalisation."""
     is_correct_paper: bool
     """By the rule of the released evaluator (finer1/evaluation/released_rules.py)."""
+    is_tagged: bool
+    """The released format: think tags, answer tags, nothing else."""
     is_formatted: bool
-    """Think and answer tags around all four sections, in order, and nothing else."""
+    """Our format: the four sections, in order, in the think tags as well."""
     is_hedged: bool
-    """The answer names two or more sub-categories."""
+    """The answer, or several of them together, names two or more sub-categories."""
     is_truth_among_options: bool
     """The rationale's options section lists the label; false without sections."""
     is_answer_predicted: bool
@@ -60,6 +58,8 @@ class Verdict:
     """Place of the label among a closed question's options, from 1."""
     answer_position: int | None
     """Place of the answer among them; None when it is none of them."""
+    num_options: int
+    """0 of an open question."""
     num_tokens: int
     similarity: float | None = None
     """Eq. 5 with the category's own word, 0 without an answer; None when closed, or not asked."""
@@ -132,7 +132,7 @@ def judge(question: Question, prediction: Prediction, labels: Sequence[str]) -> 
 
 def given_answer(prediction: Prediction) -> str | None:
     """What Verdict.answer is."""
-    return _read(prediction.completion, prediction.answer_from).answer
+    return read_completion(prediction.completion, prediction.answer_from).answer
 
 
 def dataset_of(question: Question) -> str:
@@ -146,7 +146,8 @@ def _judge(
     labels: tuple[str, ...],
     similarity: AnswerSimilarity | None,
 ) -> Verdict:
-    completion = _read(prediction.completion, prediction.answer_from)
+    text, answer_from = prediction.completion, prediction.answer_from
+    completion = read_completion(text, answer_from)
     answer = completion.answer
     vote = _vote(question, prediction)
     return Verdict(
@@ -159,9 +160,10 @@ def _judge(
         seen=question.seen,
         setting=question.setting,
         is_correct=is_exact(completion, question.label),
-        is_correct_paper=_is_correct_paper(question, prediction.completion),
+        is_correct_paper=_is_correct_paper(question, text),
+        is_tagged=completion.is_tagged,
         is_formatted=completion.is_sectioned,
-        is_hedged=answer is not None and len(named_labels(answer, labels)) > 1,
+        is_hedged=names_several(offered_answer(text, answer_from), labels),
         is_truth_among_options=_has_truth(completion.sections, question.label),
         is_answer_predicted=_is_predicted(completion),
         is_cut_off=prediction.finish_reason == "length",
@@ -169,6 +171,7 @@ def _judge(
         named=None if answer is None else index_names(labels).by_name.get(normalise(answer)),
         truth_position=_position(question.label, question.options),
         answer_position=_position(same_name(answer, question.options), question.options),
+        num_options=len(question.options),
         num_tokens=prediction.num_tokens,
         similarity=similarity.headline if similarity else None,
         similarity_paper=similarity.paper if similarity else None,
@@ -177,18 +180,11 @@ def _judge(
     )
 
 
-def _read(text: str, answer_from: str) -> Completion:
-    """The parsed completion; text without an answer element is the answer where it may be."""
-    completion = parse_completion(text)
-    if answer_from == "text" and released_answer(text) is None:
-        return replace(completion, answer=text.strip() or None)
-    return completion
-
-
 def _vote(question: Question, prediction: Prediction) -> Vote | None:
     if not prediction.votes:
         return None
-    return count_votes([_read(text, prediction.answer_from).answer for text in prediction.votes])
+    texts = prediction.votes
+    return count_votes([read_completion(text, prediction.answer_from).answer for text in texts])
 
 
 def _is_correct_paper(question: Question, text: str) -> bool:

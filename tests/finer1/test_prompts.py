@@ -1,3 +1,6 @@
+import random
+import re
+
 import pytest
 
 from finer1.prompts import (
@@ -75,6 +78,39 @@ def test_a_tag_injected_into_a_section_breaks_it():
 def test_sections_out_of_order_are_no_sections():
     swapped = SECTIONED.replace("analysis>", "x>").replace("comparison>", "analysis>")
     assert parse_sections(swapped.replace("x>", "comparison>")) == {}
+
+
+def sections_by_pattern(text):
+    """The same by one pattern, in a time that grows with the cube of the text."""
+    parts = r"\s*".join(rf"<{name}>(.*?)</{name}>" for name in SECTIONS)
+    match = re.fullmatch(rf"\s*{parts}\s*", text, re.DOTALL)
+    tag = re.compile(rf"</?(?:think|answer|{'|'.join(SECTIONS)})>")
+    if match is None or any(tag.search(body) for body in match.groups()):
+        return {}
+    return {name: body.strip() for name, body in zip(SECTIONS, match.groups(), strict=True)}
+
+
+def test_sections_are_those_of_one_pattern():
+    # The right sections with a few pieces put in or left out.
+    generator = random.Random(0)
+    tags = [f"<{slash}{name}>" for name in (*SECTIONS, "answer") for slash in ("", "/")]
+    found = 0
+    for _ in range(4_000):
+        pieces = [part for name in SECTIONS for part in (f"<{name}>", "x", f"</{name}>", " ")]
+        for _ in range(generator.randrange(4)):
+            place = generator.randrange(len(pieces))
+            pieces[place : place + generator.randrange(2)] = generator.choices(
+                [*tags, " ", "\n", "\u2003", "y", "<"], k=generator.randrange(2)
+            )
+        text = "".join(pieces)
+        assert parse_sections(text) == sections_by_pattern(text), text
+        found += parse_sections(text) != {}
+    assert 1_000 < found < 3_000
+
+
+@pytest.mark.parametrize("text", ["<analysis></analysis>", "</analysis><options>", SECTIONED, " "])
+def test_sections_of_a_megabyte_are_read_at_once(text):
+    assert parse_sections(text * (1_000_000 // len(text))) == {}
 
 
 def test_options_are_split_at_commas_semicolons_and_lines():

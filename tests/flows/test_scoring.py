@@ -1,11 +1,16 @@
 import hashlib
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from flows.scoring import aligned
 from tests.flows.test_cli import run_cli
 
+ROOT = Path(__file__).resolve().parents[2]
 ROWS = [
     {
         "image_path": f"bird_200/images/1/{number}.jpg",
@@ -49,7 +54,7 @@ def test_the_numbers_of_a_file_are_written(monkeypatch, outputs, protocol, accur
     assert (found["mode"], found["protocol"]) == ("closed", protocol)
     assert found["groups"]["bird/seen"]["n"] == 4
     assert found["position"]["always_first"] == 1
-    assert found["sha256"] == {"outputs.jsonl": hashlib.sha256(outputs.read_bytes()).hexdigest()}
+    assert found["sha256"] == {"file": hashlib.sha256(outputs.read_bytes()).hexdigest()}
     assert found["version"]
 
 
@@ -79,15 +84,45 @@ def test_open_questions_have_inclusion_and_similarity(monkeypatch, outputs, caps
 
 
 def test_a_taxonomy_may_hold_more_than_the_file_is_about(monkeypatch, outputs, capsys):
-    table = outputs.parent / "levels.csv"
+    table = outputs.parent / "levels" / "outputs.jsonl"  # of the other file's name
+    table.parent.mkdir()
     table.write_text(
         "dataset,family,label\nbird,Diomedeidae,Laysan Albatross\n"
         "bird,Laridae,Black Tern\nbird,Alcidae,Puffin\nfish,Salmonidae,Trout\n"
     )
     found = scored(monkeypatch, outputs, "--mode", "closed", "--taxonomy", str(table))
     assert (found["level_family"], found["levels_missing"]) == (1 / 4, 0)
-    assert set(found["sha256"]) == {"outputs.jsonl", "levels.csv"}
+    assert found["sha256"] == {
+        role: hashlib.sha256(path.read_bytes()).hexdigest()
+        for role, path in (("file", outputs), ("taxonomy", table))
+    }
     assert "levels: family 25.0, label 25.0, longest common prefix 25.0" in capsys.readouterr().out
+
+
+def test_a_bad_taxonomy_is_refused_before_an_encoder_is_read(monkeypatch, outputs, capsys):
+    (outputs.parent / "levels.csv").write_text("family,label\n,Black Tern\n")
+    words = ("--mode", "open", "--encoder", "unknown", "--taxonomy", "levels.csv")
+    assert run_cli(monkeypatch, outputs.parent, "score", str(outputs), *words) == 2
+    assert "levels.csv:2: the sub-category or all levels above" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_scoring_is_offline_before_an_encoder_is_loaded(outputs):
+    # A process of its own: libraries read the setting while they are imported.
+    code = (
+        "import os, sys, flows.cli, finer1.evaluation.similarity as similarity\n"
+        "def load(*words):\n"
+        "    assert 'huggingface_hub' not in sys.modules\n"
+        "    raise ValueError(f'offline {os.environ[\"HF_HUB_OFFLINE\"]}')\n"
+        "similarity.load_similarity = load\n"
+        "flows.cli.main()"
+    )
+    words = ("score", str(outputs), "--mode", "open", "--encoder", "open_clip:a:b")
+    environ = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    environ["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-c", code, *words]
+    done = subprocess.run(command, env=environ, cwd=outputs.parent, capture_output=True, text=True)
+    assert done.stderr == "finer1: offline 1\n"
 
 
 def test_bad_rows_exit_with_2_and_nothing_is_written(monkeypatch, outputs, capsys):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from finer1.evaluation.verdicts import MODELS, Verdict
-from finer1.evaluation_params import CorruptedModel, ModelEntry
+from finer1.evaluation_params import ModelEntry
 from finer1.files import write_atomic
 from finer1.params import load_params
 from finer1.prompts import answer_completion
@@ -103,10 +103,18 @@ def test_a_taxonomy_with_another_sub_category_is_refused(scored):
         score(scored)
 
 
+def test_the_taxonomy_is_read_before_anything_is_encoded(scored):
+    settings = scored.params.score.model_copy(update={"encoder": "unknown"})
+    scored.params = scored.params.model_copy(update={"score": settings})
+    write_atomic(scored.params.paths.taxonomy, b"dataset,genus,label\nw,wren,Elm Wrenn\n")
+    with pytest.raises(ValueError, match="elm wrenn"):
+        score(scored)
+
+
 @pytest.fixture
 def with_clip(scored):
     """A further model that answers the closed questions alone, all of them rightly."""
-    entry = ModelEntry(model="finer1/zoo/clip.yaml", strategy="direct")
+    entry = ModelEntry(model="finer1/zoo/clip.yaml", strategy="direct", max_tokens=None)
     predict = scored.params.predict.model_copy(update={"models": {"clip": entry}})
     scored.params = scored.params.model_copy(update={"predict": predict})
     rows = [
@@ -138,7 +146,7 @@ def test_a_further_model_that_was_asked_everything_must_answer_everything(with_c
 
 
 def test_accuracy_on_corrupted_images_is_scored(scored):
-    entry = CorruptedModel(model="models/tapo", strategy="trained")
+    entry = ModelEntry(model="models/tapo", strategy="trained", max_tokens=None)
     robustness = scored.params.robustness.model_copy(update={"models": {"tapo": entry}})
     scored.params = scored.params.model_copy(update={"robustness": robustness})
     asked = read_jsonl(scored.params.paths.questions, Question)

@@ -1,8 +1,13 @@
+import random
+import re
+import unicodedata
+
 import pytest
 
 from finer1.evaluation.answers import (
     is_exact,
     is_included,
+    join_brackets,
     named_labels,
     normalise,
     same_name,
@@ -36,6 +41,42 @@ def test_normalise(text, expected):
 @pytest.mark.parametrize("text", ["The  blue-jay.", "a an x", "...", " - ", "\u212b"])
 def test_normalise_twice_is_normalise_once(text):
     assert normalise(normalise(text)) == normalise(text)
+
+
+def normalise_by_pattern(text):
+    """The same by patterns, in a time that grows with the square of the text."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    gap = r"[\s_\-\u2010-\u2015]"
+    named = re.sub(rf"(?s)\A{gap}*(?:(?:a|an|the)\s+)+(?=.*[^\W_])", "", folded)
+    return re.sub(f"{gap}+", " ", named).strip().rstrip(".,;:!? ")
+
+
+def test_normal_forms_are_those_of_the_patterns():
+    generator = random.Random(0)
+    pieces = ["a", "an", "the", "A", "x", "10", "An-12", " ", "  ", "\t", "\n", "-", "_", "\u2010"]
+    pieces += ["\u2003", "\x1c", ".", "?", "\u0661", "\u2160"]
+    for _ in range(4_000):
+        text = "".join(generator.choices(pieces, k=generator.randrange(10)))
+        assert normalise(text) == normalise_by_pattern(text), ascii(text)
+
+
+def test_brackets_are_joined_as_the_pattern_joins_them():
+    generator = random.Random(0)
+    pieces = ["<", ">", "/", " ", "\n", "\u2003", "\x1c", "x", "answer", "<answer>", "</answer>"]
+    for _ in range(4_000):
+        text = "".join(generator.choices(pieces, k=generator.randrange(12)))
+        joined = re.sub(r"\s*([<>/])\s*", r"\1", text)
+        found = re.search("(?s)<answer>(.*?)</answer>", joined)
+        assert join_brackets(text) == joined, ascii(text)
+        assert is_included(text, "x") == (found is not None and "x" in found[1]), ascii(text)
+
+
+@pytest.mark.parametrize("text", [" ", "the ", "a \t ", "- ", "< ", "<answer>", "</answer>"])
+def test_a_megabyte_is_read_at_once(text):
+    # "a", then white space without a name behind it.
+    text = f"a{text * (1_000_000 // len(text))}"
+    assert len(normalise.__wrapped__(text)) <= len(text)
+    assert not is_included(text, "x")
 
 
 @pytest.mark.parametrize(

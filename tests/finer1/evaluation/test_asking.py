@@ -6,9 +6,11 @@ from PIL import Image
 from finer1.draws import derive_seed
 from finer1.engines.interface import Sample, Sampling
 from finer1.engines.store import GenerationStore
-from finer1.evaluation.asking import Shown, add_votes, ask_model
+from finer1.evaluation.asking import Shown, add_votes, ask_model, choose_images
 from finer1.evaluation.strategies import Asked
+from finer1.records import Question
 
+LABELS = ("ash wren", "elm wren", "oak wren")
 GREEDY = Sampling(n=1, temperature=0.0, top_p=1.0, max_tokens=8)
 
 
@@ -69,3 +71,16 @@ def test_votes_are_added_to_the_rows_that_were_asked_again(tmp_path, asked, show
     voted = add_votes(rows, engine, some, shown, Sampling(3, 0.7, 1.0, 8), store, 0)
     assert [row.votes for row in voted] == [(), ("q1 2 0", "q1 2 1", "q1 2 2"), ()]
     assert [row.completion for row in voted] == [row.completion for row in rows]
+
+
+def test_so_many_images_of_each_sub_category_are_drawn_whatever_the_order():
+    asked = [
+        Question(f"open/w/{label}/{number}", f"w/{label}/{number}", "bird", label, True, "open",
+                 "?", (), "open")
+        for label in LABELS for number in range(3)
+    ]  # fmt: skip
+    chosen = choose_images(asked, 1, 0, "votes")
+    assert sorted(image.split("/")[1] for image in chosen) == [*LABELS]
+    assert chosen == choose_images(asked[::-1], 1, 0, "votes")
+    assert choose_images(asked, 9, 0, "votes") == {item.image_id for item in asked}
+    assert any(choose_images(asked, 1, 0, purpose) != chosen for purpose in "abcdef")

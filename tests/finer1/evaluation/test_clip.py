@@ -73,6 +73,31 @@ def test_several_templates_give_the_mean_of_unit_vectors_at_length_1():
     torch.testing.assert_close(rows, torch.full((1, 2), 0.5**0.5, dtype=torch.float64))
 
 
+def test_the_mean_is_over_the_templates_of_each_name():
+    # wren: (1, 0) and (0, 1); tern: twice (0, 1), however long.
+    spoken = {
+        "a wren": (1.0, 0.0),
+        "b wren": (0.0, 1.0),
+        "a tern": (0.0, 2.0),
+        "b tern": (0.0, 3.0),
+    }
+    rows = embed_names(["wren", "tern"], encoder(spoken), ("a {}", "b {}"))
+    expected = torch.tensor([[0.5**0.5, 0.5**0.5], [0.0, 1.0]], dtype=torch.float64)
+    torch.testing.assert_close(rows, expected)
+
+
+def test_all_texts_are_encoded_in_one_call():
+    calls = []
+
+    def encode_texts(texts):
+        calls.append(len(texts))
+        return torch.ones(len(texts), 2)
+
+    tower = TextImageEncoder("open_clip:x", "0" * 64, lambda _: torch.zeros(1, 2), encode_texts)
+    embed_names(["wren", "tern", "robin"], tower, ("a {}", "b {}"))
+    assert calls == [6]
+
+
 def test_the_80_templates_are_those_that_open_clip_has():
     published = tuple(template("{}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES)
     assert clip_templates("imagenet80") == published

@@ -14,8 +14,12 @@ def tagged(answer):
     return f"<think>a b</think><answer>{answer}</answer>"
 
 
-def row(truth, completion, options=OPTIONS, **fields):
-    return ScoredRow("photos/1.jpg", "What?", truth, completion, options, **fields)
+def row(truth, completion, options=OPTIONS, question="What?", **fields):
+    return ScoredRow("photos/1.jpg", question, truth, completion, options, **fields)
+
+
+def warn(rows, setting="closed", protocol="shuffled"):
+    return find_warnings(rows, judge_file(rows, setting, protocol, None))
 
 
 def score(rows, setting="closed", protocol="shuffled", taxonomy=None):
@@ -111,10 +115,10 @@ def test_levels_of_a_taxonomy():
 
 
 def test_a_truth_that_is_always_first_is_warned_of():
-    first = [row("elm wren", tagged("oak wren"))] * 2
-    (warning,) = find_warnings(judge_file(first, "closed", "paper", None))
+    first = [row("elm wren", tagged("oak wren"), question=f"What {n}?") for n in range(2)]
+    (warning,) = warn(first)
     assert "always naming the first one scores 100 %" in warning
-    assert find_warnings(judge_file([*first, MIXED[3]], "closed", "paper", None)) == []
+    assert warn([*first, MIXED[3]]) == []
 
 
 @pytest.mark.parametrize(
@@ -122,6 +126,40 @@ def test_a_truth_that_is_always_first_is_warned_of():
     [("closed", "paper", "wrong"), ("open", "shuffled", "wrong"), ("open", "paper", "whole")],
 )
 def test_completions_without_an_answer_are_counted(setting, protocol, outcome):
-    (warning,) = find_warnings(judge_file(MIXED[3:], setting, protocol, None))
+    rows = [row("oak wren", tagged("x"), category="bird"), row("oak wren", "x", category="bird")]
+    *_, warning = warn(rows, setting, protocol)
     assert warning.startswith("1 of 2 completions have no answer in tags")
     assert outcome in warning
+
+
+@pytest.mark.parametrize(
+    ("protocol", "completion", "answered"),
+    [
+        ("shuffled", tagged(""), 0),
+        ("shuffled", tagged("?"), 0),  # nothing is left of it after normalisation
+        ("shuffled", tagged("a") * 2, 0),  # not one answer
+        ("paper", tagged(""), 0),
+        ("paper", tagged("?"), 1),
+        ("paper", tagged("a") * 2, 1),  # from the first tag to the last
+    ],
+)
+def test_an_empty_answer_is_none_by_the_protocols_own_reading(protocol, completion, answered):
+    rows = [row("oak wren", completion)]
+    assert score(rows, "closed", protocol)["answered_rate"] == answered
+    assert len(warn(rows, "closed", protocol)) == 1 - answered
+
+
+def test_open_rows_that_name_no_category_are_warned_of():
+    rows = [
+        row("elm wren", tagged("x"), question="1"),
+        row("elm wren", tagged("x"), question="2", category="bird"),
+        row("elm wren", tagged("x"), question="3", dataset="bird"),
+    ]
+    (warning,) = warn(rows, "open")
+    assert warning.startswith("1 of 3 rows name no category: compared with `object`")
+    assert not any("category" in text for text in warn(rows, "closed"))  # Eq. 5 is of open ones
+
+
+def test_repeated_questions_are_warned_of():
+    (warning,) = warn([MIXED[3]] * 3)
+    assert warning.startswith("2 of 3 rows repeat the image and question of another row")

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from finer1.encoders.texts import TextEncoder
-from finer1.evaluation.file_verdicts import judge_file, judge_row
+from finer1.evaluation.file_verdicts import judge_file, judge_row, known_labels
 from finer1.evaluation.scored_file import ScoredRow
 from finer1.evaluation.similarity import Similarity
+from finer1.prompts import SECTIONS
 
 OPTIONS = ("elm wren", "oak wren", "ash wren", "reed tern")
 CAR = {"image_path": "stanford-cars/1.jpg", "ground_truth": "Audi TT Coupe 2012"}
@@ -58,6 +59,47 @@ def test_both_rules_for_open_questions(completion, exact, paper):
 def test_the_released_rule_for_open_questions_leaves_out_a_cars_last_two_words():
     found = judge("<answer>Audi TT</answer>", setting="open", options=(), **CAR)
     assert (found.is_exact, found.is_paper) == (False, True)
+
+
+@pytest.mark.parametrize("prefix", ["", "/data/cars/", "/home/me/birds/", "aircraft/"])
+@pytest.mark.parametrize(
+    ("path", "truth", "answer", "right", "word"),
+    [
+        ("stanford-cars/1.jpg", "Audi TT Coupe 2012", "Audi TT", True, "car"),
+        ("bird_200/images/1.jpg", "Laysan Albatross", "Laysan Albatross", True, "object"),
+        # By the rule of cars the empty text would be left to find.
+        ("bird_200/images/1.jpg", "Laysan Albatross", "Black Tern", False, "object"),
+        ("dogs_120/Images/1.jpg", "Maltese Dog", "Boxer", False, "object"),
+    ],
+)
+def test_a_folder_above_released_images_changes_no_paper_number(
+    prefix, path, truth, answer, right, word
+):
+    fields = {"image_path": prefix + path, "ground_truth": truth, "options": ()}
+    assert judge(f"<answer>{answer}</answer>", "open", "paper", **fields).is_paper is right
+    assert row("", **fields).paper_word == word
+
+
+def test_a_path_of_no_released_dataset_is_read_as_the_released_script_reads_it():
+    asked = row("", image_path="photos/cars/1.jpg", dataset="own")
+    assert (asked.paper_word, asked.word) == ("car", "object")
+
+
+def test_where_the_row_says_so_all_of_a_completion_is_the_answer_in_the_headline():
+    found = judge(" Ash wren.\n", ground_truth="ash wren", answer_from="text")
+    assert (found.is_exact, found.answer, found.answer_place) == (True, "Ash wren.", 3)
+    assert (found.is_answered, found.is_paper) == (True, False)  # the released rule wants tags
+    assert judge("elm wren or oak wren", answer_from="text").is_hedged
+    assert not judge("elm wren or oak wren", "closed", "paper", answer_from="text").is_hedged
+    assert judge("I say <answer>elm wren</answer>", answer_from="text").answer == "elm wren"
+
+
+def test_the_names_of_a_released_dataset_are_known():
+    asked = row("", image_path="bird_200/images/1.jpg", ground_truth="Black Tern", options=())
+    labels = known_labels([asked, row("", ground_truth="roc")])
+    assert len(labels["bird"]) == 200
+    assert "Laysan Albatross" in labels["bird"]
+    assert labels[""] == ("ash wren", "elm wren", "oak wren", "reed tern", "roc")
 
 
 def test_further_references_count_in_the_headline_of_open_questions():
@@ -171,10 +213,20 @@ def test_any_completion_is_judged():
 
 
 @pytest.mark.parametrize(
-    "text", ["</answer>", "<answer>", "</think><answer>", "<answer>elm wren</answer>", " ", "the "]
+    "text",
+    [
+        "</answer>",
+        "<answer>",
+        "</think><answer>",
+        "<answer>elm wren</answer>",
+        " ",
+        "the ",
+        "".join(f"<{name}></{name}>" for name in SECTIONS),
+    ],
 )
-def test_a_completion_of_a_megabyte_is_judged_at_once(text):
-    found = judge(text * (1_000_000 // len(text)), "open", "paper")
+@pytest.mark.parametrize("form", ["{}", "<think>{}</think><answer>a{}</answer>"])
+def test_a_completion_of_a_megabyte_is_judged_at_once(text, form):
+    found = judge(form.format(text * (1_000_000 // len(text)), " " * 1_000_000), "open", "paper")
     assert not found.is_exact
 
 

@@ -101,6 +101,24 @@ def test_a_model_that_always_names_the_first_option_scores_like_the_baseline(ver
     assert metrics["tapo/closed/position_1/n"] == 3
 
 
+def test_the_places_of_options_in_stored_order_are_all_reported(verdict):
+    # The truth is always the first of four; answered are the four in turn, and none of them.
+    options = ("elm wren", "oak wren", "ash wren", "reed tern")
+    rows = [
+        verdict(answer=answer, setting="closed", number=number, options=options)
+        for number, answer in enumerate((*options, "puffin"))
+    ]
+    metrics = score_models({"tapo": rows}, BOOTSTRAP)
+    found = {key.split("position_")[1]: metrics[key] for key in metrics if "position_" in key}
+    assert found == {
+        "1/n": 5, "1/answered": 1 / 5, "1/accuracy": 1 / 5,
+        "2/n": 0, "2/answered": 1 / 5,
+        "3/n": 0, "3/answered": 1 / 5,
+        "4/n": 0, "4/answered": 1 / 5,
+        "none/answered": 1 / 5,
+    }  # fmt: skip
+
+
 def test_hedges_and_formats_are_shares_of_all_completions(verdict):
     rows = [
         verdict(answer="elm wren", number=0),
@@ -111,6 +129,7 @@ def test_hedges_and_formats_are_shares_of_all_completions(verdict):
     metrics = score_models({"tapo": rows}, BOOTSTRAP)
     assert metrics["tapo/open/seen/hedged"] == 1 / 4
     assert metrics["tapo/open/seen/formatted"] == 2 / 4
+    assert metrics["tapo/open/seen/tagged"] == 2 / 4
     assert metrics["tapo/open/seen/accuracy"] == 2 / 4
     assert metrics["tapo/open/seen/paper_accuracy"] == 3 / 4
     assert metrics["tapo/open/seen/tokens"] == 10
@@ -136,6 +155,14 @@ def test_each_dataset_has_its_own_figures(verdict):
     assert metrics["tapo/nab/open/seen/accuracy"] == 0
     assert (metrics["tapo/cub/open/seen/n"], metrics["tapo/nab/open/seen/n"]) == (2, 1)
     assert metrics["tapo/open/seen/classes"] == 2  # elm wrens of two datasets
+
+
+def test_a_dataset_has_the_numbers_that_a_cell_has(metrics):
+    for cell in ("open/seen", "open/unseen"):
+        whole = {key.split("/")[-1] for key in metrics if key.startswith(f"tapo/{cell}/")}
+        assert {"macro_accuracy", "hedged", "tagged", "tokens"} < whole
+        assert {key.split("/")[-1] for key in metrics if f"tapo/bird/{cell}/" in key} == whole
+    assert metrics["tapo/bird/open/unseen/answered_seen_class"] == 1 / 2
 
 
 def test_paper_accuracy_has_an_interval_over_classes(verdict):

@@ -1,5 +1,13 @@
+import json
+import random
+import re
+import zlib
+
+import numpy as np
 import pytest
 
+from finer1.encoders.texts import TextEncoder
+from finer1.evaluation.file_verdicts import judge_file
 from finer1.evaluation.released_rules import (
     is_released_closed,
     is_released_open,
@@ -8,6 +16,8 @@ from finer1.evaluation.released_rules import (
     released_output,
     released_word,
 )
+from finer1.evaluation.scored_file import ScoredRow
+from finer1.evaluation.similarity import Similarity
 
 CAR_LABEL = "Ferrari 458 Italia Convertible 2012"
 
@@ -99,3 +109,60 @@ def test_the_word_is_read_from_the_path(path, word):
 )
 def test_the_word_of_a_dataset_is_that_of_its_released_paths(dataset, word):
     assert released_dataset_word(dataset) == word
+
+
+def as_released(text, truth, path):
+    """(closed, open, text whose similarity counts, word) by the released script's own patterns."""
+    found = re.search(r"<answer>(.*)</answer>", text, re.DOTALL)
+    answer = found.group(1).strip() if found else None
+    plain = truth.lower().replace("_", " ")
+    closed = bool(answer) and plain in answer.lower().replace("_", " ")
+    base = answer if answer else text
+    words = {"aircraft": "aircraft", "birds": "bird", "cars": "car", "flower": "flower"}
+    word = next((words[part] for part in words if part in path), "object")
+    wanted = " ".join(truth.lower().split()[:-2]) if word == "car" else plain
+    return closed, wanted in base.lower(), base, word
+
+
+def embed(texts):
+    """Unit vectors with entries of at least 0, as different as the texts."""
+    draws = (np.random.default_rng(zlib.crc32(text.encode())).random(4) for text in texts)
+    return np.array([draw / np.linalg.norm(draw) for draw in draws])
+
+
+def made_up(row, generator):
+    """A completion of pieces that the rules tell apart, about a row."""
+    truth, other = row["ground_truth"], row["options"][1]
+    pieces = ["<answer>", "</answer>", "<think>", "</think>", "<ANSWER>", " ", "\n", "_", "-", "."]
+    pieces += ["the ", "\u0130", "\xdf", other, truth, truth.upper(), truth.replace(" ", "_")]
+    pieces.append(" ".join(truth.split()[:-2]))
+    text = "".join(generator.choices(pieces, k=generator.randrange(9)))
+    return generator.choice((text, f"<think>{other}</think><answer>{text}</answer>"))
+
+
+@pytest.mark.slow
+def test_every_released_row_is_scored_as_the_released_script_would(repository):
+    """Also where the images lie in another folder, which the script itself would mistake."""
+    folders = repository / "data/released", repository.parent / "shared/reference"
+    paths = {path.name: path for folder in folders for path in folder.glob("*_*seen.jsonl")}
+    if not paths:
+        pytest.skip(f"no released question files in {folders[0]} or {folders[1]}")
+    generator = random.Random(0)
+    rows, expected = [], []
+    for path in paths.values():
+        for fields in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+            text = made_up(fields, generator)
+            image = generator.choice(("", "/data/cars/birds/")) + fields["image_path"]
+            rows.append(ScoredRow(**{**fields, "image_path": image}, completion=text))
+            expected.append(as_released(text, fields["ground_truth"], fields["image_path"]))
+    closed = judge_file(rows, "closed", "paper", None)
+    encoder = TextEncoder("drawn", "0" * 64, False, embed)
+    opened = judge_file(rows, "open", "paper", Similarity(encoder))
+    assert [row.is_paper for row in closed.rows] == [found[0] for found in expected]
+    assert [row.is_paper for row in opened.rows] == [found[1] for found in expected]
+    truths = embed([row.ground_truth for row in rows])
+    answers = (embed([found[2] for found in expected]) * truths).sum(axis=1)
+    words = (embed([found[3] for found in expected]) * truths).sum(axis=1)
+    scores = np.maximum(0, (answers - words) / (1 - words))
+    assert opened.similarity["paper"] == pytest.approx(scores, abs=1e-9)
+    assert min(sum(found[0] for found in expected), sum(found[1] for found in expected)) > 1000

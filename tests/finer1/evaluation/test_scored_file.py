@@ -54,9 +54,14 @@ def test_an_open_question_needs_no_options(write):
         (json.dumps({"question": "x"}), "image_path: Field required"),
         ({"completion": None}, "completion: Field required"),
         ({"completion": 5}, "completion: Input should be a valid string"),
-        ({"options": "elm wren"}, "options: Input should be a valid tuple"),
+        ({"options": "elm wren"}, "options: must be a list of names"),
+        ({"references": {"a": 1}}, "references: must be a list of names"),
+        ({"options": ["elm wren", 5]}, "options.1: Input should be a valid string"),
         ({"options": ["oak wren"]}, "ground_truth: 'elm wren' is none of the options"),
         ({"options": ["elm wren", "elm wren"]}, "options: one is there twice"),
+        ({"options": ["elm wren", "The Elm-Wren"]}, "options: one is there twice, or two differ"),
+        ({"options": ["elm wren"]}, "options: there is one, which"),
+        ({"answer_from": "tag"}, "answer_from: Input should be 'tags' or 'text'"),
         ({"ground_truth": "!"}, "ground_truth: no name is left of it"),
         ({"seen": "perhaps"}, "seen: Input should be a valid boolean"),
     ],
@@ -91,6 +96,14 @@ def test_a_file_without_rows_is_refused(write, tmp_path):
         read_scored(tmp_path / "absent.jsonl", "open")
 
 
+@pytest.mark.parametrize("start", ["[", "\n [", "\ufeff \n ["])
+def test_a_file_that_is_one_array_is_refused_in_one_sentence(write, start):
+    with pytest.raises(ValueError) as error:
+        read_scored(write(f"{start}\n{json.dumps(ROW)}\n]"), "closed")
+    assert "begins as one JSON array; write one object a line, e.g. jq -c '.[]'" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_half_a_surrogate_pair_becomes_the_replacement_character(write):
     # json.dumps writes the half as an escape, which no encoder of text would take.
     assert read_scored(write({"completion": "a\ud800b"}), "open")[0].completion == "a\ufffdb"
@@ -102,7 +115,7 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(write):
         ("bird_200/images/1/a.jpg", "Laysan Albatross", "bird", "bird", True),
         ("/data/x/dogs_120/Images/a.jpg", "Maltese Dog", "dog", "dog", True),
         ("photos/1.jpg", "elm wren", None, "object", None),
-        ("photos/aircraft/1.jpg", "elm wren", None, "aircraft", None),
+        ("photos/aircraft/1.jpg", "elm wren", None, "object", None),  # a folder says nothing sure
     ],
 )
 def test_dataset_word_and_side_follow_from_a_released_path(path, truth, dataset, word, seen):

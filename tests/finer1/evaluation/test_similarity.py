@@ -73,8 +73,17 @@ def test_each_text_is_encoded_once_beside_the_truths(plane, encoded):
     assert sorted(encoded) == ["bird", "elm wren", "wren"]
 
 
-def test_no_answer_is_0_in_the_headline(plane):
+@pytest.mark.parametrize("answer", [None, "", "?", " - "])
+def test_no_answer_is_0_in_the_headline_and_not_encoded(plane, encoded, answer):
+    # The encoder's vector of no text could lie anywhere.
+    scores = plane.score_answers([answer, "wren"], ["elm wren"] * 2, ["bird"] * 2)
+    assert scores == pytest.approx([0, 0.5])
+    assert sorted(encoded) == ["bird", "elm wren", "wren"]
+
+
+def test_nothing_but_missing_answers_needs_no_encoder(plane, encoded):
     assert plane.score_answers([None], ["elm wren"], ["bird"]) == [0.0]
+    assert encoded == []
 
 
 @pytest.mark.parametrize("answer", ["Elm Wren.", "the elm-wren", "elm_wren"])

@@ -16,10 +16,10 @@ bird,Charadriiformes,,Puffin
 def written(tmp_path):
     """Write a taxonomy file and read it."""
 
-    def make(text, known=KNOWN):
+    def make(text, known=KNOWN, **more):
         path = tmp_path / "taxonomy.csv"
-        path.write_text(text)
-        return read_taxonomy(path, known)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_taxonomy(path, known, **more)
 
     return make
 
@@ -69,6 +69,40 @@ def test_a_name_of_a_genus_and_of_a_sub_category_may_mean_both(written):
     taxonomy = written(text, {"flower": ("mexican petunia", "petunia")})
     scores = level_scores(taxonomy, [("flower", "mexican petunia", "petunia")])
     assert (scores["level_family"], scores["level_genus"], scores["level_label"]) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "family", "genus"), [("l2", 0, 0), ("f2", 0, 0), ("g1", 1, 1), ("l3", 1, 1)]
+)
+def test_a_genus_of_another_family_is_another_whatever_its_name(written, answer, family, genus):
+    # l2 has a genus of the same name as l1 in another family; l3 has no family on record.
+    text = "family,genus,label\nf1,g1,l1\nf2,g1,l2\n,g1,l3\n"
+    scores = level_scores(written(text, {"x": ("l1", "l2", "l3")}), [("x", "l1", answer)])
+    found = scores["level_family"], scores["level_genus"]
+    assert found == ((0, 1) if answer == "l3" else (family, genus))
+
+
+def test_a_file_may_have_more_sub_categories_where_the_caller_says_so(written):
+    rows = ROWS + "bird,Alcidae,,Auk\ndog,Carnivora,Canis,Boxer\n"
+    taxonomy = written(rows, may_have_more=True)
+    assert taxonomy.paths["bird", "auk"] == ("alcidae", "", "auk")
+    assert {dataset for dataset, _ in taxonomy.paths} == {"bird"}
+    # Without the column of datasets: where it is known, else everywhere.
+    taxonomy = written("genus,label\nwren,Elm Wren\nalca,Auk\n", may_have_more=True)
+    assert set(taxonomy.paths) == {("bird", "elm wren"), ("bird", "auk"), ("car", "auk")}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"genus,label\nwren,\xe9lan\n", "taxonomy.csv is not UTF-8; write the file as UTF-8"),
+        ('genus,label\nwren,"' + "x" * 140_000, "taxonomy.csv:2: this is no CSV (field larger"),
+    ],
+)
+def test_a_file_that_is_no_text_table_is_named(written, text, message):
+    with pytest.raises(ValueError) as error:
+        written(text)
+    assert message in str(error.value)
 
 
 def test_without_the_column_dataset_a_row_holds_wherever_its_sub_category_is(written):

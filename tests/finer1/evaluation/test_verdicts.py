@@ -1,5 +1,7 @@
 import pytest
 
+from finer1.evaluation.file_verdicts import judge_row
+from finer1.evaluation.scored_file import ScoredRow
 from finer1.evaluation.verdicts import AnswerSimilarity, category_labels, judge_model
 from finer1.prompts import rationale_completion, sections_text
 
@@ -25,6 +27,30 @@ def test_an_answer_that_lists_every_option_is_right_by_the_released_rule_only(ve
 
 def test_one_name_is_no_hedge(verdict):
     assert not verdict(answer="oak wren").is_hedged
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer_from", "hedged"),
+    [
+        ("<answer>elm wren</answer><answer>oak wren</answer>", "tags", True),
+        ("<answer>elm wren</answer><answer>elm wren</answer>", "tags", False),
+        ("<think>oak wren</think><answer>elm wren</answer>", "tags", False),
+        ("elm wren or oak wren", "tags", False),
+        ("elm wren or oak wren", "text", True),
+    ],
+)
+def test_a_hedge_is_the_same_in_a_run_and_in_a_file(verdict, completion, answer_from, hedged):
+    row = verdict(completion, answer_from=answer_from)
+    asked = ScoredRow("1.jpg", "?", "elm wren", completion, answer_from=answer_from)
+    judged = judge_row(asked, "open", "shuffled", ("elm wren", "oak wren"))
+    assert (row.is_hedged, judged.is_hedged) == (hedged, hedged)
+    assert (row.answer, row.is_correct) == (judged.answer, judged.is_exact)
+
+
+def test_the_released_format_needs_no_sections(verdict):
+    row = verdict("<think>x</think><answer>elm wren</answer>")
+    assert (row.is_tagged, row.is_formatted) == (True, False)
+    assert verdict(answer="elm wren").is_tagged
 
 
 def test_two_answer_elements_are_wrong_by_the_strict_rule_only(verdict):
