@@ -1,32 +1,27 @@
 """`finer1 ask`: a question set of the user's own, put to any model and scored."""
 
+import json
 import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finer1.params import Params, load_params
+from flows.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from finer1.engines.interface import Engine
+    from finer1.evaluation.asking import Shown
+    from finer1.evaluation.strategies import Asked
     from finer1.evaluation_params import Strategy
     from finer1.question_sets.interface import QuestionSet, SetQuestion
     from finer1.records import Prediction
     from finer1.zoo.loading import AskedModel
+    from tasks.stage import Context
 
-_QUIET = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-}
-"""What libraries read while they are imported, so that they ask nothing of any other machine."""
 _SHOWN = {
     "n": "questions",
     "accuracy": "exact",
@@ -67,62 +62,35 @@ def ask_set(request: AskRequest, here: Path) -> dict[str, Any]:
     and image at once.
     """
     params = load_params(here / "params.yaml")
-    os.environ.update({key: os.environ.get(key, value) for key, value in _QUIET.items()})
-    if params.runtime.threads:
-        os.environ["OMP_NUM_THREADS"] = str(params.runtime.threads)
+    from tasks.stage import settle_libraries
+
+    settle_libraries(params.runtime.threads, is_online=False)
     from finer1.evaluation.similarity import load_similarity
     from finer1.evaluation.statistics import Bootstrap
     from finer1.question_sets.asking import Answered, shuffled
     from finer1.question_sets.output import facts, write_answers
-    from finer1.question_sets.pictures import check_pictures
     from finer1.question_sets.scores import score_set
     from finer1.zoo.loading import find_asked
 
     model = find_asked(request.model, here)
-    asked = _read(request, params.seed)
-    output = request.output or Path(f"{asked.name}.{request.model.stem}.jsonl")
-    _check_output(request, output)
-    questions = _answerable(shuffled(asked.questions, params.seed), model)
-    work = _Work(request, params, here, model, questions, check_pictures(asked), asked.read_bytes)
+    found = _read(request, params.seed)
+    questions = _answerable(shuffled(found.questions, params.seed), model)
+    work = _plan(request, params, found.name, model, questions)
+    _check_output(request, work.output)
+    shown = _shown(found)
     settings, device = params.score, params.runtime.device
     similarity = load_similarity(request.encoder or settings.encoder, here, device)
-    predictions = _choose(work) if model.kind == "clip" else _ask(work)
+    with _context(params, here) as context:
+        predictions = (_choose if model.kind == "clip" else _write)(context, work, shown)
     answered = [Answered(*pair) for pair in zip(questions, predictions, strict=True)]
     bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, params.seed)
     scores = score_set(answered, similarity, bootstrap)
     known = facts(request.source, str(request.model), answered[0].prediction)
     result = {**known, "encoder": similarity.name, **scores}
-    for written in write_answers(output, answered, result):
+    for written in write_answers(work.output, answered, result):
         print(f"written   {written}")
     _print(scores, similarity.name)
     return result
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What is asked of which model, checked."""
-
-    request: AskRequest
-    params: Params
-    here: Path
-    model: "AskedModel"
-    questions: "Sequence[SetQuestion]"
-    hashes: Mapping[str, str]
-    """SHA-256 of the image files by name."""
-    read_bytes: Callable[[str], bytes]
-
-    @property
-    def name(self) -> str:
-        return self.request.model.stem
-
-    @property
-    def store(self) -> Path:
-        return Path(os.environ.get("FINER1_STORE", self.here / "models/.generations"))
-
-    def read(self, image: str) -> "Image.Image":
-        from finer1.images import decode_image
-
-        return decode_image(self.read_bytes(image), image)
 
 
 def _read(request: AskRequest, seed: int) -> "QuestionSet":
@@ -151,14 +119,6 @@ def _read(request: AskRequest, seed: int) -> "QuestionSet":
     return asked
 
 
-def _check_output(request: AskRequest, output: Path) -> None:
-    """Raise ValueError when the output cannot be what it is, or would replace the set."""
-    if output.suffix != ".jsonl":
-        raise ValueError(f"--out {output}: name a file that ends in .jsonl")
-    if output.exists() and (not output.is_file() or output.samefile(request.source)):
-        raise ValueError(f"--out {output} is the set itself or no file; name another one")
-
-
 def _answerable(questions: "Sequence[SetQuestion]", model: "AskedModel") -> "list[SetQuestion]":
     """The questions that the model can be asked: of a CLIP model, those with options."""
     if model.kind != "clip":
@@ -174,78 +134,140 @@ def _answerable(questions: "Sequence[SetQuestion]", model: "AskedModel") -> "lis
     return closed
 
 
-def _ask(work: _Work) -> "list[Prediction]":
-    """A prediction per question, in order, of a model that writes."""
-    from finer1.engines.interface import Sampling
-    from finer1.engines.store import GenerationStore
-    from finer1.evaluation.asking import Shown, ask_model
+@dataclass(frozen=True)
+class _Work:
+    """What is asked of which model, checked."""
+
+    name: str
+    """Of the model."""
+    model: "AskedModel"
+    questions: "Sequence[SetQuestion]"
+    ways: "Mapping[str, Asked]"
+    """How each is asked, by id; of a CLIP model none."""
+    output: Path
+    is_named: bool
+    """The user named the output, and so means to replace what is there."""
+
+
+def _plan(
+    request: AskRequest,
+    params: Params,
+    set_name: str,
+    model: "AskedModel",
+    questions: "Sequence[SetQuestion]",
+) -> _Work:
+    """How everything is asked. Raises ValueError for a strategy that does not fit set and model."""
+    from finer1.evaluation.clip import STRATEGY
     from finer1.prompts import SYSTEM_PROMPTS
     from finer1.question_sets.asking import ask_questions
 
-    params, settings = work.params, work.params.predict
-    system = SYSTEM_PROMPTS[params.prompt.system]
-    strategy = work.request.strategy or settings.strategy
-    ways = ask_questions(work.questions, strategy, system, work.model)
-    scratch = Path(os.environ.get("FINER1_RESUME", work.here / "models/.resume")) / "ask"
+    # A folder's name may hold dots: Qwen2.5-VL-3B.
+    folder = Path(os.path.abspath(request.model))
+    name = folder.stem if folder.suffix in (".yaml", ".yml") else folder.name
+    strategy = request.strategy or params.predict.strategy
+    ways: Mapping[str, Asked] = {}
+    if model.kind != "clip":
+        ways = ask_questions(questions, strategy, SYSTEM_PROMPTS[params.prompt.system], model)
+    asked_by = STRATEGY if model.kind == "clip" else strategy
+    output = request.output or Path(f"{set_name}.{name}.{asked_by}.jsonl")
+    return _Work(name, model, questions, ways, output, request.output is not None)
+
+
+def _check_output(request: AskRequest, output: Path) -> None:
+    """Raise ValueError when the output cannot be what it is, or would replace the set."""
+    if output.suffix != ".jsonl":
+        raise ValueError(f"--out {output}: name a file that ends in .jsonl")
+    if output.exists() and (not output.is_file() or output.samefile(request.source)):
+        raise ValueError(f"--out {output} is the set itself or no file; name another one")
+
+
+def _check_replaced(work: _Work, identity: str, strategy: str) -> None:
+    """Raise ValueError when an output that nobody named holds another model's answers."""
+    if work.is_named or not work.output.exists():
+        return
     try:
-        engine = _start(work, max(len(way.images) for way in ways.values()), scratch)
-        print(f"model     {engine.identity}", flush=True)
-        return ask_model(
-            work.name,
-            engine,
-            ways,
-            Shown(work.hashes, work.read),
-            Sampling(1, settings.temperature, settings.top_p, settings.max_tokens),
-            GenerationStore(work.store, params.runtime.batch_size),
-            params.seed,
+        with work.output.open(encoding="utf-8") as lines:
+            row = json.loads(next(lines, ""))
+    except ValueError:
+        row = None
+    there = row if isinstance(row, dict) else {}
+    if (there.get("identity"), there.get("strategy")) != (identity, strategy):
+        raise ValueError(
+            f"{work.output} is there and holds no answers of {identity} asked by {strategy}; "
+            "remove it, or name the output with --out"
         )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _start(work: _Work, max_images: int, scratch: Path) -> "Engine":
-    """The engine of runtime.engine with the model, or `openai` for one behind a server."""
-    from finer1.engines.interface import EngineSettings
-    from finer1.zoo.loading import load_asked
+def _shown(found: "QuestionSet") -> "Shown":
+    """The images of the set, each of which could be decoded."""
+    from finer1.evaluation.asking import Shown
+    from finer1.images import decode_image
+    from finer1.question_sets.pictures import check_pictures
 
-    runtime, model = work.params.runtime, work.model
-    settings = EngineSettings(
-        model=model.path,
-        labels={},
-        device=runtime.device,
-        server=os.environ.get("FINER1_EVAL_SERVER"),
-        api_key=os.environ.get("FINER1_EVAL_KEY"),
-        vllm=runtime.vllm,
-        teacher=runtime.teacher if model.kind == "server" else None,
-        max_images=max_images,
-        home=work.here,
-        vllm_server=os.environ.get("FINER1_VLLM_SERVER"),
-        scratch=scratch,
-    )
-    return load_asked(model, runtime.engine, settings)
+    def read(image: str) -> "Image.Image":
+        return decode_image(found.read_bytes(image), image)
+
+    return Shown(check_pictures(found), read)
 
 
-def _choose(work: _Work) -> "list[Prediction]":
+def _write(context: "Context", work: _Work, shown: "Shown") -> "list[Prediction]":
+    """A prediction per question, in order, of a model that writes."""
+    from tasks.asking import predictions, start_engine
+
+    engine = start_engine(context, work.model, work.ways)
+    print(f"model     {engine.identity}", flush=True)
+    _check_replaced(work, engine.identity, next(iter(work.ways.values())).strategy)
+    return predictions(context, work.name, engine, work.ways, shown, max_tokens=None)
+
+
+def _choose(context: "Context", work: _Work, shown: "Shown") -> "list[Prediction]":
     """A prediction per question, in order, of a CLIP model."""
-    from finer1.embeddings import EmbeddingStore
-    from finer1.encoders.open_clip import load_open_clip
-    from finer1.evaluation.clip_templates import clip_templates
-    from finer1.question_sets.asking import choose_closed
-    from finer1.zoo.entry import ClipTemplates
+    from finer1.evaluation.strategies import Examples
+    from finer1.question_sets.asking import as_question, image_records
+    from tasks.asking import Material
+    from tasks.baseline import clip_predictions
 
-    entry = work.model.entry
-    assert entry is not None
-    named = entry.prompts.templates if isinstance(entry.prompts, ClipTemplates) else "one"
-    encoder = load_open_clip(entry.model, work.here, work.params.runtime.device)
-    store = EmbeddingStore(work.store / "embeddings")
-    return choose_closed(
-        work.name,
-        work.questions,
-        work.hashes,
-        encoder,
-        lambda tower, images: store.embed(tower, images, work.read, f"ask {work.name}"),
-        clip_templates(named),
+    material = Material(
+        [as_question(item) for item in work.questions],
+        image_records(work.questions, shown.sha256),
+        Examples((), 0, context.params.seed),
+        shown,
     )
+    rows = clip_predictions(context, work.name, work.model, material)
+    _check_replaced(work, rows[0].identity, rows[0].strategy)
+    return rows
+
+
+@contextmanager
+def _context(params: Params, here: Path) -> "Iterator[Context]":
+    """What a stage that asks is given, with nothing tracked."""
+    from tasks.stage import Context
+
+    environ = os.environ
+    resume_root = Path(environ.get("FINER1_RESUME", here / "models/.resume"))
+    with scratch_folder(resume_root) as scratch:
+        yield Context(
+            params=params,
+            stage="ask",
+            resume=scratch,
+            store=Path(environ.get("FINER1_STORE", here / "models/.generations")),
+            data_root=None,
+            home=here,
+            server=None,
+            api_key=None,
+            eval_server=environ.get("FINER1_EVAL_SERVER"),
+            eval_key=environ.get("FINER1_EVAL_KEY"),
+            vllm_server=environ.get("FINER1_VLLM_SERVER"),
+            log=_untracked,
+            log_table=_untracked,
+            log_image=_untracked,
+            log_file=_untracked,
+            is_live=False,
+        )
+
+
+def _untracked(*_: object) -> None:
+    """Nothing: the command has no run."""
 
 
 def _print(scores: Mapping[str, Mapping[str, Any]], encoder: str) -> None:

@@ -1,22 +1,24 @@
 """What the stages that ask models share: questions and images in, a started engine, rows out."""
 
+import logging
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from finer1.draws import draw
 from finer1.engines.interface import Engine, EngineSettings, Sampling, load_engine
 from finer1.engines.store import GenerationStore
-from finer1.evaluation.asking import Shown, add_votes, ask_model
+from finer1.evaluation.asking import Shown, add_votes, ask_model, choose_images
 from finer1.evaluation.strategies import Asked, Examples, ask
 from finer1.evaluation_params import Strategy
 from finer1.images import ImageArchive
 from finer1.prompts import SYSTEM_PROMPTS
-from finer1.records import ClassKey, ImageRecord, Prediction, Question, SplitRecord, read_jsonl
-from finer1.zoo.loading import AskedModel, load_asked
+from finer1.records import ImageRecord, Prediction, Question, SplitRecord, read_jsonl
+from finer1.zoo.loading import AskedModel, check_strategy, load_asked
 from tasks.stage import Context
+
+MANY_CUT_OFF = 0.05
+"""Share of completions that are cut off from which on a stage says so."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,12 @@ def ask_all(
     strategy: Strategy,
     model: AskedModel | None,
 ) -> dict[str, Asked]:
-    """How each question is asked, by its id; model: None for one of the run's own."""
+    """How each question is asked, by its id; model: None for one of the run's own.
+
+    Raises ValueError as check_strategy.
+    """
+    if model is not None:
+        check_strategy(model, strategy)
     system = SYSTEM_PROMPTS[context.params.prompt.system]
     own = model.prompts if model else None
     own_answer = model.answer_from if model else "tags"
@@ -90,13 +97,29 @@ def start_engine(context: Context, model: AskedModel, asked: Mapping[str, Asked]
 
 
 def predictions(
-    context: Context, name: str, engine: Engine, asked: Mapping[str, Asked], shown: Shown
+    context: Context,
+    name: str,
+    engine: Engine,
+    asked: Mapping[str, Asked],
+    shown: Shown,
+    max_tokens: int | None,
 ) -> list[Prediction]:
-    """A row per question, generated as the section `predict` says, or taken from the store."""
+    """A row per question, generated as the section `predict` says, or taken from the store.
+
+    max_tokens: longest completion; None takes predict.max_tokens.
+    """
     settings = context.params.predict
-    sampling = Sampling(1, settings.temperature, settings.top_p, settings.max_tokens)
+    longest = max_tokens or settings.max_tokens
+    sampling = Sampling(1, settings.temperature, settings.top_p, longest)
     with _timed_store(context, 0) as store:
-        return ask_model(name, engine, asked, shown, sampling, store, context.params.seed)
+        rows = ask_model(name, engine, asked, shown, sampling, store, context.params.seed)
+    cut_off = sum(row.finish_reason == "length" for row in rows)
+    if cut_off > MANY_CUT_OFF * len(rows):
+        logging.getLogger(__name__).warning(
+            "%s: %d of %d completions were cut off after %d tokens; raise max_tokens",
+            *(context.stage, cut_off, len(rows), longest),
+        )
+    return rows
 
 
 def with_votes(
@@ -108,29 +131,13 @@ def with_votes(
 ) -> list[Prediction]:
     """The rows, those of some images with the drawn completions that predict.votes asks for."""
     settings, seed = context.params.predict, context.params.seed
-    chosen = choose_voted(material.questions, settings.votes.images_per_class, seed)
-    voted = {key: item for key, item in asked.items() if key in chosen}
+    chosen = choose_images(material.questions, settings.votes.images_per_class, seed, "voted image")
+    voted = {item.id: asked[item.id] for item in material.questions if item.image_id in chosen}
     sampling = Sampling(
         settings.votes.samples, settings.votes.temperature, settings.top_p, settings.max_tokens
     )
     with _timed_store(context, 1) as store:
         return add_votes(rows, engine, voted, material.shown, sampling, store, seed)
-
-
-def choose_voted(questions: Sequence[Question], images_per_class: int, seed: int) -> set[str]:
-    """Ids of all questions about at most so many images of each sub-category, chosen by hash."""
-    by_class: dict[ClassKey, set[str]] = defaultdict(set)
-    for item in questions:
-        dataset = item.image_id.partition("/")[0]
-        by_class[dataset, item.category, item.label].add(item.image_id)
-    kept = {
-        image
-        for images in by_class.values()
-        for image in sorted(images, key=lambda image: draw(seed, "voted image", image))[
-            :images_per_class
-        ]
-    }
-    return {item.id for item in questions if item.image_id in kept}
 
 
 def metrics_of(rows: Sequence[Prediction]) -> dict[str, float]:

@@ -9,14 +9,11 @@ model answers the closed questions alone.
 """
 
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from finer1.prompts import answer_completion
 from finer1.records import Prediction, write_jsonl
-from finer1.zoo.entry import ClipTemplates, Entry
-from finer1.zoo.loading import find_asked
+from finer1.zoo.loading import AskedModel, find_for_stage
 from tasks.asking import Material, ask_all, load_material, metrics_of, predictions, start_engine
 from tasks.exit_codes import BAD_INPUT
 from tasks.stage import Context, main
@@ -28,21 +25,20 @@ def baseline(context: Context, name: str) -> dict[str, float]:
     if name not in models:
         raise ValueError(f"predict.models has no {name}; it has {', '.join(models) or 'none'}")
     entry = models[name]
-    model = find_asked(Path(entry.model), context.home)
+    model = find_for_stage(Path(entry.model), context.home, context.stage)
     material = load_material(context)
     if model.kind == "clip":
-        assert model.entry is not None
-        rows = clip_predictions(context, name, model.entry, material)
+        rows = clip_predictions(context, name, model, material)
     else:
         asked = ask_all(context, material, material.questions, entry.strategy, model)
         engine = start_engine(context, model, asked)
-        rows = predictions(context, name, engine, asked, material.shown)
+        rows = predictions(context, name, engine, asked, material.shown, entry.max_tokens)
     write_jsonl(context.params.paths.predictions / f"{name}.jsonl", rows)
     return metrics_of(rows)
 
 
 def clip_predictions(
-    context: Context, name: str, entry: Entry, material: Material
+    context: Context, name: str, model: AskedModel, material: Material
 ) -> list[Prediction]:
     """A row per closed question of the material, by a CLIP model.
 
@@ -50,42 +46,22 @@ def clip_predictions(
     """
     from finer1.embeddings import EmbeddingStore
     from finer1.encoders.open_clip import load_open_clip
-    from finer1.evaluation.clip import STRATEGY, choose_options
-    from finer1.evaluation.clip_templates import clip_templates
+    from finer1.evaluation.clip import clip_rows
 
     closed = [question for question in material.questions if question.setting == "closed"]
-    kind = entry.prompts.templates if isinstance(entry.prompts, ClipTemplates) else "one"
-    templates = clip_templates(kind)
-    encoder = load_open_clip(entry.model, context.home, context.params.runtime.device)
+    assert model.name is not None
+    encoder = load_open_clip(model.name, context.home, context.params.runtime.device)
     store = EmbeddingStore(context.store / "embeddings", context.is_live)
-    chosen = choose_options(
+    return clip_rows(
+        name,
+        model,
         closed,
         material.images,
         encoder,
         lambda encoder, images: store.embed(
             encoder, images, material.shown.read, f"predict {name}"
         ),
-        templates,
     )
-    return [
-        Prediction(
-            question_id=question.id,
-            model=name,
-            identity=f"{encoder.name}@{encoder.sha256}",
-            prompt=_told(templates, kind),
-            completion=answer_completion(option),
-            num_tokens=0,
-            finish_reason="stop",
-            strategy=STRATEGY,
-        )
-        for question, option in zip(closed, chosen, strict=True)
-    ]
-
-
-def _told(templates: Sequence[str], kind: str) -> str:
-    """The templates in short: the same 80 in every row would be most of the file."""
-    more = f" and {len(templates) - 1} more ({kind})" if len(templates) > 1 else ""
-    return f"{templates[0]}{more}"
 
 
 if __name__ == "__main__":

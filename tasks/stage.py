@@ -15,14 +15,12 @@ code is written, since DVC hides it), FINER1_LIVE (a reader of the output shows 
 print every one).
 """
 
-import ctypes
 import errno
 import fcntl
 import json
 import os
 import re
 import shutil
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +33,7 @@ from PIL import Image
 from safetensors import SafetensorError
 
 from finer1.files import write_atomic, write_json
+from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
 from tasks.identity import look_up, stage_entry, stage_key
@@ -57,7 +56,6 @@ _VARYING = ("time/", "speed/", "mem/", "check/")
 """Metrics that vary between equal runs: with the machine, or with where a run was continued."""
 _SHARED_STAGE = "tapo"
 """The stage that several processes can run together."""
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def _is_main() -> bool:
 
 def _guarded(stage: str, body: Body) -> int:
     try:
-        _die_with_parent()
+        dying_with_parent()()
         _check_processes(stage)
         run_stage(stage, body, Path.cwd())
     except (ValueError, FileNotFoundError) as error:
@@ -151,7 +149,8 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     """Run `body` in a tracked run; write and return its metrics."""
     params = load_params(folder / "params.yaml")
     is_online = stage == "download" and params.download.asks_the_hub()
-    _settle_libraries(params.runtime.threads, is_online)
+    assert "torch" not in sys.modules  # a task imports it inside its body
+    settle_libraries(params.runtime.threads, is_online)
     key = stage_key(stage, folder)
     resume_root = Path(os.environ.get("FINER1_RESUME", folder / "models/.resume"))
     resume = resume_root / f"{stage}-{key[:16]}"
@@ -256,14 +255,14 @@ def _owned(resume: Path, stage: str) -> Iterator[IO[str]]:
         yield lock
 
 
-def _settle_libraries(threads: int, is_online: bool) -> None:
+def settle_libraries(threads: int, is_online: bool) -> None:
     """Fix what would otherwise vary with the machine or, unless asked, reach for the network.
 
-    Libraries read these while they are imported, so a task imports torch inside its body.
+    Libraries read these while they are imported: call it before torch is.
     """
-    assert "torch" not in sys.modules
-    if not is_online:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if not is_online and os.environ.setdefault("HF_HUB_OFFLINE", "1") == "1":
+        # Without downloads the one bar is that of loading, which would break our own lines.
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -274,12 +273,6 @@ def _settle_libraries(threads: int, is_online: bool) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to kill this process with its parent, so that no killed run leaves a writer."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _is_ours(error: BaseException) -> bool:

@@ -1,24 +1,17 @@
 """How the questions of a set are put to a model, and what becomes of its completions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from string import Formatter
 
-from finer1.evaluation.clip import STRATEGY, choose_options
 from finer1.evaluation.options import order_options
 from finer1.evaluation.strategies import Asked, ask
 from finer1.evaluation_params import Strategy
-from finer1.prompts import answer_completion, parse_completion
+from finer1.prompts import parse_completion
 from finer1.question_sets.interface import SetQuestion
 from finer1.records import ImageRecord, Prediction, Question
-from finer1.zoo.loading import AskedModel
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from finer1.encoders.interface import TextImageEncoder
-
-Embed = Callable[["TextImageEncoder", Sequence[ImageRecord]], "Tensor"]
+from finer1.zoo.entry import OwnPrompts
+from finer1.zoo.loading import AskedModel, check_strategy
 
 
 @dataclass(frozen=True)
@@ -33,13 +26,6 @@ class Answered:
     def is_describing(self) -> bool:
         """True when a caption is the reference."""
         return self.question.kind == "describe"
-
-    @property
-    def scored_text(self) -> str:
-        """The completion; in answer tags where all of a completion without any is the answer."""
-        text = self.prediction.completion
-        is_whole = self.prediction.answer_from == "text" and parse_completion(text).answer is None
-        return answer_completion(text.strip()) if is_whole else text
 
     @property
     def description(self) -> str:
@@ -83,31 +69,42 @@ def ask_questions(
 
     system: text of prompt.system, which goes with the strategy `trained`. What is to be described
     is asked as it stands, whatever the strategy, and all of the completion is the description.
-    Raises ValueError for in_context, which needs training images.
+    Raises ValueError for in_context, which needs training images, as check_strategy, and where a
+    template of the model's own would leave out the set's questions.
     """
+    if any(item.kind != "describe" for item in questions):
+        check_strategy(model, strategy)
+    if strategy == "trained" and model.prompts is not None:
+        _check_own(questions, model.prompts, model)
     asked = {}
     for item in questions:
-        how: Strategy = "trained" if item.kind == "describe" else strategy
-        one = ask(_as_question(item), how, system, model.prompts, model.answer_from)
         if item.kind == "describe":
-            one = replace(one, answer_from="text")
+            one = Asked(strategy, "", item.text, item.images, "text")
+        else:
+            one = ask(as_question(item), strategy, system, model.prompts, model.answer_from)
         asked[item.id] = replace(one, images=item.images)
     return asked
 
 
-def choose_closed(
-    name: str,
-    questions: Sequence[SetQuestion],
-    hashes: Mapping[str, str],
-    encoder: "TextImageEncoder",
-    embed: Embed,
-    templates: Sequence[str],
-) -> list[Prediction]:
-    """The options that a CLIP model chooses, by the first image of each question.
+def _check_own(questions: Sequence[SetQuestion], own: OwnPrompts, model: AskedModel) -> None:
+    kinds = {item.kind for item in questions}
+    for name, template in (("open", own.open), ("closed", own.closed)):
+        fields = [field for _, field, _, _ in Formatter().parse(template)]
+        if name in kinds and "question" not in fields:
+            raise ValueError(
+                f"{model.path}: the template `{name}` has no {{question}}, so that the strategy "
+                "trained would leave out the set's own questions; choose released, direct or cot"
+            )
+
+
+def image_records(
+    questions: Sequence[SetQuestion], hashes: Mapping[str, str]
+) -> dict[str, ImageRecord]:
+    """A record of the first image of each question, by its name, as CLIP models take them.
 
     hashes: SHA-256 of the image files by name.
     """
-    images = {
+    return {
         item.images[0]: ImageRecord(
             id=item.images[0],
             dataset="",
@@ -120,25 +117,10 @@ def choose_closed(
         )
         for item in questions
     }
-    asked = [_as_question(item) for item in questions]
-    chosen = choose_options(asked, images, encoder, embed, templates)
-    more = f" and {len(templates) - 1} more" if len(templates) > 1 else ""
-    return [
-        Prediction(
-            question_id=item.id,
-            model=name,
-            identity=f"{encoder.name}@{encoder.sha256}",
-            prompt=f"{templates[0]}{more}",
-            completion=answer_completion(option),
-            num_tokens=0,
-            finish_reason="stop",
-            strategy=STRATEGY,
-        )
-        for item, option in zip(questions, chosen, strict=True)
-    ]
 
 
-def _as_question(item: SetQuestion) -> Question:
+def as_question(item: SetQuestion) -> Question:
+    """The question as one of a run; of unseen, since nothing is trained on it."""
     return Question(
         id=item.id,
         image_id=item.images[0],

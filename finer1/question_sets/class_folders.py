@@ -12,9 +12,10 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from finer1.draws import draw
+from finer1.evaluation.answers import normalise
 from finer1.inspection.suffixes import is_image_name
 from finer1.own.names import clean_name, name_problem
 from finer1.own.paths import path_problem
@@ -44,25 +45,23 @@ def read_class_folders(folder: Path, category: str, outside: bool, seed: int) ->
             _take_class(Path(entry.path), folder, found)
         elif is_image_name(entry.name):
             found.findings.append(f"{entry.path}: an image in no class folder; move it into one")
-    captions = found.captions | _table_captions(folder, category, outside)
-    for name in sorted(captions.keys() - found.labels.keys()):
-        if top == folder:
-            found.findings.append(f"{folder}: there is a caption but no image of {name}")
+    num_aside = _take_table(folder, category, outside, found)
     if not found.labels and not found.findings:
         raise ValueError(f"{top}: no image; make a folder per class and put its images in")
     refuse(found.findings)
     questions = [
         made
         for name, label in found.labels.items()
-        for made in _questions(folder, name, label, captions.get(name, ()), category, seed)
+        for made in _questions(folder, name, label, found.captions.get(name, ()), category, seed)
     ]
     counts = Counter(item.kind for item in questions)
     note = (
         f"{counts['open']} images of {len(set(found.labels.values()))} classes below {top}, "
         f"{counts['describe']} with a caption"
     )
+    aside = (f"{num_aside} captions of images outside {top} left out",) if num_aside else ()
     return QuestionSet(
-        folder.resolve().name, tuple(questions), FolderPictures(folder, outside), (note,)
+        folder.resolve().name, tuple(questions), FolderPictures(folder, outside), (note, *aside)
     )
 
 
@@ -71,6 +70,8 @@ class _Found:
     labels: dict[str, str] = field(default_factory=dict)
     """Path of each image relative to the folder -> its class."""
     captions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    folders: dict[str, Path] = field(default_factory=dict)
+    """Normal form of each class -> its folder."""
     findings: list[str] = field(default_factory=list)
 
 
@@ -78,6 +79,12 @@ def _take_class(folder: Path, root: Path, found: _Found) -> None:
     label = clean_name(folder.name)
     if problem := name_problem(label) or path_problem(folder.name):
         found.findings.append(f"{folder}: the name of the class {problem}; rename the folder")
+        return
+    first = found.folders.setdefault(normalise(label), folder)
+    if first != folder:
+        found.findings.append(
+            f"{folder}: the name of the class is that of {first}; move the images into one folder"
+        )
         return
     stems: dict[str, list[str]] = {}
     texts: list[Path] = []
@@ -112,19 +119,28 @@ def _take_caption(path: Path, images: list[str], found: _Found) -> None:
         found.findings.append(f"{path}: an empty caption; write one, or remove the file")
 
 
-def _table_captions(folder: Path, category: str, outside: bool) -> dict[str, tuple[str, ...]]:
-    """Captions by path, of the table beside the class folders; none without a table."""
+def _take_table(folder: Path, category: str, outside: bool, found: _Found) -> int:
+    """Take the captions of the table beside the class folders, if there is one.
+
+    Returns how many are of images that are there but not asked about, as those of a side `train`.
+    """
     tables = [folder / f"captions{suffix}" for suffix in SUFFIXES]
     tables = [path for path in tables if path.is_file()]
     if len(tables) > 1:
         raise ValueError(f"{folder} has {tables[0].name} and {tables[1].name}; remove one of them")
-    captions: dict[str, tuple[str, ...]] = {}
+    aside = 0
     for path in tables:
         for item in read_table(path, {}, category, outside).questions:
-            if item.kind == "describe":
-                name = item.images[0]
-                captions[name] = (*captions.get(name, ()), *item.references)
-    return captions
+            name = PurePosixPath(item.images[0]).as_posix()  # without ./ and doubled /
+            if item.kind != "describe":
+                continue
+            if name in found.labels:
+                found.captions[name] = (*found.captions.get(name, ()), *item.references)
+            elif path_problem(name) is None and (folder / name).is_file():
+                aside += 1
+            else:
+                found.findings.append(f"{item.where}: there is a caption but no image of {name}")
+    return aside
 
 
 def _questions(

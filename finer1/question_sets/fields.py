@@ -1,19 +1,21 @@
 """Which column of a table is what: names that are known, or as the user says.
 
-A column counts whatever its case. Of several candidates the first that is there is taken, but of
-`reference` all: one may hold the answer and another its other spellings. FIKA-Bench
-(arXiv:2605.13193) has an image, a question and a gold answer per row in Chinese and English; its
-files are given on request only, so that a name missing here is said with --field.
+A column counts whatever its case. Of several candidates the first that is there is taken: beside
+the text of an answer a row may have its letter or number. Columns of further spellings come on top.
+FIKA-Bench (arXiv:2605.13193) has an image, a question and a gold answer per row in Chinese and
+English; its files are given on request only, so that a name missing here is said with --field.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
+ALIASES = ("references", "aliases", "answer_aliases")
+"""Columns of further right answers, all of which count."""
 KNOWN = {
     "image": ("image_path", "image", "images", "image_file", "file_name", "img", "path"),
     "question": ("question", "question_en", "prompt", "query"),
     "reference": (
         *("ground_truth", "gold_answer", "answer", "answer_en", "answers", "gold", "target"),
-        *("references", "aliases", "answer_aliases"),
+        *ALIASES,
     ),
     "caption": ("caption", "captions", "description"),
     "options": ("options", "choices", "candidates"),
@@ -62,8 +64,9 @@ def find_fields(columns: Iterable[str], chosen: Mapping[str, str], where: str) -
                     f"{', '.join(there.values())}"
                 )
             found[use] = (there[top.casefold()] + chosen[use][len(top) :],)
-        elif known := tuple(there[name] for name in names if name in there):
-            found[use] = known if use == "reference" else known[:1]
+        elif known := [name for name in names if name in there]:
+            taken = [known[0], *(name for name in known[1:] if name in ALIASES)]
+            found[use] = tuple(there[name] for name in taken)
     _check(found, there, where)
     return found
 

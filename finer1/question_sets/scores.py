@@ -1,17 +1,20 @@
 """What the answers to a question set score.
 
 Open and closed ones by the rules of `finer1 score` (finer1/evaluation/file_scores.py); in open ones
-any of several references counts, and inclusion, too, is against any of them. Descriptions by the
-cosine of their text and the caption's, the best of several captions: a text encoder's view of them,
-not a judge's.
+any of several references counts. Inclusion here is a rule of ours: the answer, or all of a
+completion without one, holds a reference as whole words, while the released rule takes any piece of
+a word. Descriptions by the cosine of their text and the caption's, the best of several captions: a
+text encoder's view of them, not a judge's.
 """
 
+import re
 from collections.abc import Sequence
 from statistics import fmean
 
+from finer1.evaluation.answers import normalise
 from finer1.evaluation.file_scores import score_file
 from finer1.evaluation.file_verdicts import judge_file
-from finer1.evaluation.released_rules import is_released_open
+from finer1.evaluation.released_rules import released_output
 from finer1.evaluation.scored_file import ScoredRow
 from finer1.evaluation.similarity import Similarity
 from finer1.evaluation.statistics import Bootstrap, mean_interval
@@ -19,8 +22,9 @@ from finer1.question_sets.asking import Answered
 from finer1.question_sets.interface import KINDS, OTHER_CATEGORY
 from finer1.records import Setting
 
-_OF_THE_TAGS = ("characters_mean", "characters_median")
-"""Numbers of file_scores that would count the tags of Answered.scored_text."""
+_IN_WORD = r"[^\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+"""What a name may not touch. Thai, Lao, kana and Chinese write no spaces between words: there a
+name may stand anywhere."""
 
 
 def score_set(
@@ -47,16 +51,10 @@ def _names(
     rows = [_scored_row(item) for item in items]
     judged = judge_file(rows, setting, "shuffled", similarity if setting == "open" else None)
     scores = score_file(judged, bootstrap, None)
-    scores = {key: value for key, value in scores.items() if key not in (*_OF_THE_TAGS, "groups")}
+    del scores["groups"]
     if setting == "open":
         included = [
-            float(
-                any(
-                    is_released_open(item.prediction.completion, name, is_car=False)
-                    for name in item.question.references
-                )
-            )
-            for item in items
+            float(names_any(item.prediction.completion, item.question.references)) for item in items
         ]
         found = mean_interval(included, [row.class_name for row in rows], bootstrap)
         scores |= {
@@ -67,16 +65,27 @@ def _names(
     return scores
 
 
+def names_any(completion: str, references: Sequence[str]) -> bool:
+    """True when the answer, or all of a completion without one, holds a reference as whole words.
+
+    Both in normal form.
+    """
+    text = normalise(released_output(completion))
+    names = "|".join(re.escape(name) for name in map(normalise, references) if name)
+    return bool(names) and bool(re.search(rf"(?<!{_IN_WORD})(?:{names})(?!{_IN_WORD})", text))
+
+
 def _scored_row(item: Answered) -> ScoredRow:
     question = item.question
     return ScoredRow(
         image_path=question.images[0],
         question=question.text,
         ground_truth=question.references[0],
-        completion=item.scored_text,
+        completion=item.prediction.completion,
         options=question.options,
         category=question.category or OTHER_CATEGORY,
         references=question.references[1:],
+        answer_from=item.prediction.answer_from,
     )
 
 

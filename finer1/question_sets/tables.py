@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from finer1.evaluation.answers import normalise
 from finer1.own.names import is_text
 from finer1.question_sets.fields import Fields, find_fields, value_of
 from finer1.question_sets.interface import (
@@ -54,7 +55,7 @@ def read_table(path: Path, chosen: Mapping[str, str], category: str, outside: bo
             dict.fromkeys(key for _, row in rows for key in row), chosen, str(path)
         )
         read_bytes = FolderPictures(path.parent, outside)
-    reader = _Reader(path, fields, category)
+    reader = _Reader(path, fields, category, "reference" in chosen)
     questions: list[SetQuestion] = []
     for number, row in rows:
         try:
@@ -77,6 +78,8 @@ class _Reader:
     path: Path
     fields: Fields
     category: str
+    is_said: bool
+    """The user named the column of right answers."""
 
     def questions(self, number: int, row: Mapping[str, object]) -> Iterator[SetQuestion]:
         """The question of a row, and the one that its caption answers. Raises _RowError."""
@@ -87,6 +90,8 @@ class _Reader:
         key = next(iter(self._texts(row, "id")), str(number))
         where = f"{self.path}:{number}"
         captions = self._texts(row, "caption")
+        if not captions and "reference" not in self.fields:
+            raise _RowError(f"{self.fields['caption'][0]}: no caption; write one")
         if captions:
             text = DESCRIBE.format(category=category)
             yield SetQuestion(
@@ -113,8 +118,16 @@ class _Reader:
             raise _RowError(f"{self.fields['question'][0]}: no question; write one")
         if not references:
             raise _RowError(f"{', '.join(self.fields['reference'])}: no right answer; write one")
+        short = next(filter(_is_short, references), None)
+        if short and not options and not self.is_said:
+            raise _RowError(
+                f"the right answer, {short}, is shorter than three letters; if it is no letter of "
+                "an option, name its column with --field reference=COLUMN"
+            )
         if len(options) == 1:
             raise _RowError(f"one option, {options[0]}; a choice needs two or more")
+        if len(set(map(normalise, options))) < len(options):
+            raise _RowError("options: two differ in spelling alone; keep one of them")
         if options and references[0] not in options:
             raise _RowError(
                 f"the right answer, {references[0]}, is none of the options; write one as it "
@@ -149,6 +162,12 @@ def _flat(value: object, name: str, use: str) -> list[str]:
     if isinstance(value, Iterable) and not isinstance(value, bytes):
         return [text for item in value for text in _flat(item, name, use)]
     raise _RowError(f"{name}: {type(value).__name__} is no text")
+
+
+def _is_short(name: str) -> bool:
+    """True of a letter or number; one character of another script may be a whole name."""
+    letters = "".join(character for character in name if character.isalnum())
+    return len(letters) < 3 and letters.isascii()
 
 
 def _split(cell: str) -> object:

@@ -16,6 +16,17 @@ from flows.values import set_values
 from tests.flows.test_cli import run_cli
 
 BIRDS = species_of("bird")[:3]
+OWN = """
+title: Own
+kind: server
+model: own
+commit: null
+adapter: null
+prompts: {closed: "Which of {options}?", open: "Name the {category}."}
+answer_from: text
+tried: {transformers: not tried}
+notes: ""
+"""
 
 
 @pytest.fixture
@@ -87,6 +98,35 @@ def test_what_cannot_be_asked_is_one_sentence(
     assert message in capsys.readouterr().err
 
 
+def test_template_and_set_that_do_not_fit_are_one_sentence(monkeypatch, workplace, capsys):
+    (workplace / "own.yaml").write_text(OWN)
+    words = ("ask", "set.jsonl", "--model", "own.yaml", "--strategy", "trained")
+    assert run_cli(monkeypatch, workplace, *words) == 2
+    assert "own.yaml: the template `closed` has no {question}" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_outputs_have_names_of_their_own_and_replace_no_other_models(
+    monkeypatch, workplace, repository, capsys
+):
+    model = workplace / "Base-2.5-VL"
+    model.symlink_to(repository / "models/base/world")
+    words = ("ask", "set.jsonl", "--model", model.name, "--category", "bird", "--limit", "2")
+    output = workplace / "set.Base-2.5-VL.direct.jsonl"
+    for _ in range(2):  # its own answers are replaced
+        assert run_cli(monkeypatch, workplace, *words, "--strategy", "direct") == 0
+    row = json.loads(output.read_text().splitlines()[0])
+    assert (row["strategy"], row["model"]) == ("direct", "Base-2.5-VL")
+    output.write_text(json.dumps(row | {"identity": "another"}) + "\n")
+    assert run_cli(monkeypatch, workplace, *words, "--strategy", "direct") == 2
+    assert f"{output.name} is there and holds no answers of transf" in capsys.readouterr().err
+    assert json.loads(output.read_text())["identity"] == "another"
+    named = ("--strategy", "direct", "--out", output.name)
+    assert run_cli(monkeypatch, workplace, *words, *named) == 0
+    assert json.loads(output.read_text().splitlines()[0]) == row
+    assert not list((workplace / "models/.resume").glob("ask-*"))
+
+
 @pytest.mark.slow
 def test_class_folders_are_asked_and_scored(monkeypatch, workplace, repository, capsys):
     caption = workplace / "birds" / BIRDS[0].name / "0.txt"
@@ -113,12 +153,12 @@ def test_a_clip_model_of_ones_own_answers_a_closed_set(
     (workplace / "tiny.yaml").write_text(entry)
     words = ("ask", "set.jsonl", "--model", "tiny.yaml", "--category", "bird")
     assert run_cli(monkeypatch, workplace, *words) == 0
-    rows = (workplace / "set.tiny.jsonl").read_text().splitlines()
+    rows = (workplace / "set.tiny.zero_shot.jsonl").read_text().splitlines()
     assert len(rows) == 12
     for line in rows:
         row = json.loads(line)
         assert row["completion"][len("<answer>") : -len("</answer>")] in row["options"]
-    assert scores_of(workplace / "set.tiny.jsonl")["closed"]["answered_rate"] == 1
+    assert scores_of(workplace / "set.tiny.zero_shot.jsonl")["closed"]["answered_rate"] == 1
     assert "closed" in capsys.readouterr().out
     open_set = ("ask", "birds", "--model", "tiny.yaml", "--category", "bird")
     assert run_cli(monkeypatch, workplace, *open_set) == 2
@@ -143,7 +183,10 @@ def test_a_killed_command_goes_on_where_it_was(workplace, repository):
     assert not (workplace / "out.jsonl").exists()
     (kept,) = workplace.glob("store/*.jsonl")
     before = kept.read_bytes()
-    subprocess.run(command, cwd=workplace, env=environ, check=True)
+    second = subprocess.run(
+        command, cwd=workplace, env=environ, check=True, capture_output=True, text=True
+    )
+    assert "Loading weights" not in second.stderr
     after = kept.read_bytes()
     assert after.startswith(before[: before.rindex(b"\n") + 1])
     answers = (workplace / "out.jsonl").read_bytes()

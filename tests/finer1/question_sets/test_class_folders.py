@@ -38,6 +38,13 @@ def test_captions_may_stand_in_a_table(shells):
     assert len(described) == 2
 
 
+def test_a_caption_in_the_table_and_one_beside_the_image_both_count(shells):
+    rows = '{"file_name": "./Ark_clam//1.png", "caption": "A shell."}\n'
+    (shells / "captions.jsonl").write_text(rows)
+    described = kinds(read_class_folders(shells, "shell", False, 0), "describe")
+    assert described["Ark_clam/1.png"].references == ("A clam on sand.", "A shell.")
+
+
 def test_of_a_split_the_test_side_alone_is_asked_about(shells):
     whole = shells.parent / "split"
     (whole / "train/x").mkdir(parents=True)
@@ -47,6 +54,41 @@ def test_of_a_split_the_test_side_alone_is_asked_about(shells):
         "test/Ark_clam/0.png", "test/Ark_clam/1.png",
         "test/cone snail/0.png", "test/cone snail/1.png",
     }  # fmt: skip
+
+
+@pytest.fixture
+def split(shells):
+    """The shells as the side `test`, with an image of a side `train`."""
+    whole = shells.parent / "split"
+    (whole / "train/Ark_clam").mkdir(parents=True)
+    (whole / "train/Ark_clam/0.png").write_bytes((shells / "Ark_clam/0.png").read_bytes())
+    shells.rename(whole / "test")
+    return whole
+
+
+def captioned(folder, *names):
+    lines = [f'{{"image": "{name}", "caption": "A snail."}}\n' for name in names]
+    (folder / "captions.jsonl").write_text("".join(lines))
+
+
+def test_captions_of_the_other_side_are_left_out_and_counted(split):
+    captioned(split, "./test/cone snail/0.png", "train/Ark_clam/0.png")
+    asked = read_class_folders(split, "shell", False, 0)
+    assert set(kinds(asked, "describe")) == {"test/Ark_clam/1.png", "test/cone snail/0.png"}
+    assert asked.notes[1] == f"1 captions of images outside {split / 'test'} left out"
+
+
+def test_a_caption_relative_to_the_test_side_is_named(split):
+    captioned(split, "cone snail/0.png")
+    with pytest.raises(ValueError, match=r"jsonl:1: there is a caption but no image of cone snail"):
+        read_class_folders(split, "shell", False, 0)
+
+
+def test_two_folders_of_one_class_are_named(shells):
+    (shells / "cone_snail").mkdir()
+    (shells / "cone_snail/9.png").write_bytes((shells / "Ark_clam/0.png").read_bytes())
+    with pytest.raises(ValueError, match="cone_snail: the name of the class is that of .*cone sn"):
+        read_class_folders(shells, "shell", False, 0)
 
 
 def test_the_wording_depends_on_seed_and_image_alone(shells):

@@ -6,13 +6,24 @@ from pathlib import Path
 import pytest
 
 from finer1.encoders.interface import TextImageEncoder
+from finer1.evaluation.clip import clip_rows
+from finer1.evaluation.file_scores import score_file
+from finer1.evaluation.file_verdicts import judge_file
+from finer1.evaluation.scored_file import read_scored
 from finer1.evaluation.similarity import load_similarity
 from finer1.evaluation.statistics import Bootstrap
-from finer1.question_sets.asking import Answered, ask_questions, choose_closed, shuffled
+from finer1.question_sets.asking import (
+    Answered,
+    as_question,
+    ask_questions,
+    image_records,
+    shuffled,
+)
 from finer1.question_sets.interface import QuestionSet, SetQuestion
 from finer1.question_sets.output import write_answers
-from finer1.question_sets.scores import score_set
+from finer1.question_sets.scores import names_any, score_set
 from finer1.records import Prediction
+from finer1.zoo.entry import Entry
 from finer1.zoo.loading import AskedModel
 
 MODEL = AskedModel("chat", Path("m"), "m", None, None)
@@ -47,7 +58,34 @@ def test_a_description_is_asked_for_as_it_stands_and_read_as_a_whole():
     found = ask_questions([asked(), asked("describe")], "direct", "SYSTEM", MODEL)
     assert found["open/0"].user == "Which bird?\nAnswer with the name alone."
     one = found["describe/0"]
-    assert (one.user, one.system, one.answer_from) == ("Which bird?", "SYSTEM", "text")
+    assert (one.user, one.system, one.answer_from) == ("Which bird?", "", "text")
+
+
+def own(closed="{question} {options}", open="Say: {question}"):
+    """A model with templates of its own."""
+    entry = Entry(
+        title="own", kind="chat", model="a/b", commit=None, adapter=None,
+        prompts={"closed": closed, "open": open, "system": "OWN"}, answer_from="tags",
+        tried={"transformers": "no"}, notes="",
+    )  # fmt: skip
+    return AskedModel("chat", Path("own.yaml"), "a/b@0", None, entry)
+
+
+def test_no_template_of_the_models_own_goes_with_a_description():
+    found = ask_questions([asked(), asked("describe")], "trained", "SYSTEM", own())
+    assert (found["open/0"].user, found["open/0"].system) == ("Say: Which bird?", "OWN")
+    one = found["describe/0"]
+    assert (one.user, one.system, one.answer_from) == ("Which bird?", "", "text")
+
+
+@pytest.mark.parametrize("kind", ["open", "closed"])
+def test_a_template_that_leaves_out_the_sets_question_is_refused(kind):
+    model = own("{options}?", "Name the {category}.")
+    items = [asked(kind, options=("tern", "elm wren") if kind == "closed" else ())]
+    with pytest.raises(ValueError, match=f"own.yaml: the template `{kind}` has no {{question}}"):
+        ask_questions(items, "trained", "", model)
+    assert ask_questions(items, "direct", "", model)
+    assert ask_questions([asked("describe")], "trained", "", model)
 
 
 def test_all_images_of_a_question_are_shown():
@@ -70,6 +108,27 @@ def test_any_reference_makes_an_answer_right():
     )["open"]
     # Exact: the first. Inclusion: the first two, and the last, whose whole output is read.
     assert (scores["n"], scores["accuracy"], scores["inclusion"]) == (4, 0.25, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("completion", "is_named"),
+    [
+        ("Probably a tern", True),
+        ("Probably an eastern bird", False),
+        ("<answer>Common-Tern.</answer> not a wren", True),
+        ("<answer>wren</answer> or a tern", False),
+        ("\u8fd9\u662f\u71d5\u9e25\u3002", True),  # "This is a tern." in Chinese
+        ("", False),
+    ],
+)
+def test_a_name_is_included_as_whole_words_of_the_answer(completion, is_named):
+    assert names_any(completion, ("tern", "\u71d5\u9e25", "common tern")) == is_named
+
+
+def test_inclusion_is_of_whole_words():
+    question = asked(references=("tern",))
+    scores = score(answered(question, "in the eastern sky"), answered(question, "a tern"))["open"]
+    assert scores["inclusion"] == 0.5
 
 
 def test_similarity_is_that_to_the_best_reference():
@@ -114,6 +173,29 @@ def test_a_file_per_kind_is_written(tmp_path):
     assert json.loads((tmp_path / "out.scores.json").read_text()) == {"n": 2}
 
 
+@pytest.mark.parametrize("kind", ["open", "closed"])
+def test_finer1_score_gives_the_same_numbers(tmp_path, kind):
+    options = ("tern", "elm wren") if kind == "closed" else ()
+    question = asked(kind, ("elm wren", "jenny wren"), options)
+    rows = [
+        answered(question, "Elm wren.", "text"),
+        answered(question, "Jenny wren", "text"),
+        answered(question, "tern", "tags"),
+        answered(question, "<think>.</think><answer>tern</answer>"),
+    ]
+    write_answers(tmp_path / "out.jsonl", rows, {})
+    similarity = load_similarity("char_ngrams", Path(), "cpu") if kind == "open" else None
+    judged = judge_file(read_scored(tmp_path / "out.jsonl", kind), kind, "shuffled", similarity)
+    found = score_file(judged, Bootstrap(50, 0.95, 0), None)
+    scores = score(*rows)[kind]
+    # Closed questions have one truth, open ones any reference.
+    assert scores["accuracy"] == (0.5 if kind == "open" else 0.25)
+    assert {key: found[key] for key in scores if key in found} == {
+        key: value for key, value in scores.items()
+        if key not in ("inclusion", "inclusion_low", "inclusion_high", "completion_tokens_mean")
+    }  # fmt: skip
+
+
 def test_a_limit_draws_by_seed_and_keeps_the_order():
     whole = QuestionSet("s", tuple(asked(number=number) for number in range(30)), bytes)
     few = whole.limited(5, 0).questions
@@ -125,20 +207,21 @@ def test_a_limit_draws_by_seed_and_keeps_the_order():
 def test_a_clip_model_chooses_among_the_options():
     import torch
 
-    spoken = {"a tern": (1.0, 0.0), "a elm wren": (0.0, 1.0)}
+    spoken = {"a photo of a tern": (1.0, 0.0), "a photo of a elm wren": (0.0, 1.0)}
     encoder = TextImageEncoder(
         name="open_clip:x",
         sha256="0123",
         encode=lambda images: torch.zeros(len(images), 2),
         encode_texts=lambda texts: torch.tensor([spoken[text] for text in texts]),
     )
-    (made,) = choose_closed(
+    question = asked("closed", ("elm wren",), ("tern", "elm wren"))
+    (made,) = clip_rows(
         "clip",
-        [asked("closed", ("elm wren",), ("tern", "elm wren"))],
-        {"a.png": "0" * 64},
+        MODEL,
+        [as_question(question)],
+        image_records([question], {"a.png": "0" * 64}),
         encoder,
         lambda _, images: torch.tensor([[0.1, 0.9]] * len(images)),
-        ("a {}",),
     )
     assert made.completion == "<answer>elm wren</answer>"
     assert (made.strategy, made.identity, made.num_tokens) == ("zero_shot", "open_clip:x@0123", 0)

@@ -25,7 +25,7 @@ def table(tmp_path):
         folder = tmp_path / "set"
         folder.mkdir(exist_ok=True)
         (folder / "a.png").write_bytes(png("red"))
-        rows = [{"image": name, "question": "?", "answer": "x"} for name in names]
+        rows = [{"image": name, "question": "?", "answer": "wren"} for name in names]
         (folder / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         return read_table(folder / "set.jsonl", {}, "", outside)
 
@@ -76,7 +76,7 @@ def parquet(tmp_path):
     cells.append([{"bytes": png("blue"), "path": "b.png"}])
     cells.append([{"bytes": png("lime"), "path": None}, {"bytes": png("gold"), "path": None}])
     cells.append([{"bytes": None, "path": "a.png"}])
-    rows = [{"image": cell, "question": "?", "answer": "x"} for cell in cells]
+    rows = [{"image": cell, "question": "?", "answer": "wren"} for cell in cells]
     write_table(pyarrow.Table.from_pylist(rows), tmp_path / "set.parquet", row_group_size=3)
     return read_table(tmp_path / "set.parquet", {}, "", outside=False)
 
@@ -94,7 +94,7 @@ def test_a_column_of_bytes_is_a_column_of_images(tmp_path):
     import pyarrow
     from pyarrow.parquet import write_table
 
-    rows = [{"image": png("red"), "question": "?", "answer": "x"}]
+    rows = [{"image": png("red"), "question": "?", "answer": "wren"}]
     write_table(pyarrow.Table.from_pylist(rows), tmp_path / "set.parquet")
     asked = read_table(tmp_path / "set.parquet", {}, "", outside=False)
     assert asked.read_bytes(asked.questions[0].images[0]) == png("red")

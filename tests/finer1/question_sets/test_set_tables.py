@@ -36,9 +36,19 @@ def test_a_row_with_options_is_closed(read):
     assert (asked.id, asked.kind, asked.options) == ("closed/7", "closed", ("tern", "wren"))
 
 
-def test_all_columns_of_answers_are_references_the_truth_first(read):
-    (asked,) = read([ROW | {"aliases": ["wren", "jenny wren", ""], "ground_truth": "elm wren"}])
-    assert asked.references == ("elm wren", "wren", "jenny wren")
+def test_the_first_column_of_answers_counts_and_all_further_spellings(read):
+    more = {"aliases": ["wren", "jenny wren", ""], "target": "B", "ground_truth": "elm wren"}
+    (asked,) = read([ROW | more | {"references": ["oak wren"]}])
+    assert asked.references == ("elm wren", "oak wren", "wren", "jenny wren")
+
+
+def test_a_letter_as_the_right_answer_is_refused_unless_its_column_is_named(read):
+    rows = [ROW | {"answer": ["wren", "B"]}]
+    with pytest.raises(ValueError, match=r"jsonl:1: the right answer, B, is shorter .*--field ref"):
+        read(rows)
+    assert read(rows, chosen={"reference": "answer"})[0].references == ("wren", "B")
+    assert read([ROW | {"answer": "\u9e64"}])[0].references == ("\u9e64",)  # crane, in Chinese
+    assert read([ROW | {"answer": "B", "options": ["A", "B"]}])[0].references == ("B",)
 
 
 def test_the_released_rows_and_our_own_output_are_a_set(read):
@@ -69,6 +79,16 @@ def test_a_caption_alone_is_enough(read):
     assert asked.id == "describe/1"
 
 
+def test_a_row_without_answer_and_caption_is_named(read):
+    rows = [{"image": "a.png", "caption": text} for text in ("", "a small bird", None)]
+    with pytest.raises(ValueError) as error:
+        read(rows)
+    assert [line.partition("jsonl:")[2] for line in str(error.value).splitlines()] == [
+        "1: caption: no caption; write one",
+        "3: caption: no caption; write one",
+    ]
+
+
 def test_cells_hold_lists_by_bars_or_as_json(read):
     cells = 'a.png,"Which, then?",wren|jenny wren,"[""wren"", ""tern""]"'
     (asked,) = read(f"image,question,answer,options\n{cells}\n", "set.csv")
@@ -90,14 +110,15 @@ def test_every_bad_row_is_named_at_once(read):
         ROW | {"answer": []},
         ROW | {"options": ["robin", "tern"]},
         ROW | {"options": ["wren"]},
+        ROW | {"options": ["wren", "Wren."]},
         ROW | {"answer": True},
     ]
     with pytest.raises(ValueError) as error:
         read("".join(json.dumps(row) + "\n" for row in rows) + "[1]\nno\n")
     lines = str(error.value).splitlines()
     assert [int(line.partition(".jsonl:")[2].split(":")[0]) for line in lines] == [
-        *(8, 9),
-        *range(2, 8),
+        *(9, 10),
+        *range(2, 9),
     ]
     assert "the right answer, wren, is none of the options" in str(error.value)
 
