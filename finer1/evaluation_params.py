@@ -1,6 +1,7 @@
 """The settings of the stages that ask, score and report: type, unit, bound."""
 
-from typing import Annotated, Literal
+from collections.abc import Hashable
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -12,7 +13,23 @@ Strategy = Literal["trained", "released", "direct", "cot", "in_context"]
 evaluator's words; for the name alone; to think step by step; with an example image per option that
 is a seen class."""
 
-OWN_MODELS = ("base", "sft", "tapo")
+OwnModel = Literal["base", "sft", "tapo"]
+OWN_MODELS: tuple[str, ...] = get_args(OwnModel)
+"""The models of a run itself, in the order in which they come to be."""
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+def _each_once(values: tuple[Item, ...]) -> tuple[Item, ...]:
+    # A bound on the length would be reported beside every unknown value, and untruly.
+    if not values:
+        raise PydanticCustomError("none_named", "name at least one")
+    for value in values:
+        if values.count(value) > 1:
+            raise PydanticCustomError(
+                "named_twice", "{value} comes twice; name each once", {"value": value}
+            )
+    return values
 
 
 def _not_own(name: str) -> str:
@@ -30,13 +47,15 @@ ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class ModelEntry(Section):
-    """A model besides the run's own three."""
+    """A model that a stage of its own asks."""
 
     model: str
     """A path: a folder of weights, a folder of LoRA adapters, or an entry of the zoo, a YAML file
     that names a model of the hub, of open_clip or of a server (finer1/zoo)."""
     strategy: Strategy
     """How it is asked; a CLIP model is always asked for the option that fits the image best."""
+    max_tokens: Count | None
+    """Longest completion, tokens; null takes predict.max_tokens."""
 
 
 class VotesParams(Section):
@@ -48,7 +67,7 @@ class VotesParams(Section):
     """Their temperature."""
     images_per_class: Count
     """Images per sub-category, at most, whose questions are asked so."""
-    models: tuple[Literal["base", "sft", "tapo"], ...]
+    models: tuple[OwnModel, ...]
     """The models that are."""
 
 
@@ -77,8 +96,8 @@ class ScoreParams(Section):
     """Level of the intervals; 0.95."""
     encoder: str
     """Text encoder of the semantic similarity (Eq. 5): `char_ngrams` (offline, spelling alone),
-    `siglip:<model>` of transformers, the paper's being google/siglip-base-patch16-256, or
-    `open_clip:<model>:<tag or file>`, `open_clip:<folder>`."""
+    `siglip:<folder or owner/name@commit>` of transformers, the paper's being
+    google/siglip-base-patch16-256, or `open_clip:<model>:<tag or file>`, `open_clip:<folder>`."""
 
 
 Corruption = Literal[
@@ -96,23 +115,16 @@ Corruption = Literal[
 """What finer1/robustness/corruptions.py can do to an image."""
 
 
-class CorruptedModel(Section):
-    """A model that is asked about corrupted images."""
-
-    model: str
-    """As in predict.models, or a folder of the run: models/tapo."""
-    strategy: Strategy
-
-
 class RobustnessParams(Section):
     """Questions about corrupted images; finer1/robustness says which corruptions there are."""
 
-    models: dict[ModelName, CorruptedModel]
-    """By name, each asked by a stage `robustness@<name>` of its own; none by default."""
-    corruptions: Annotated[tuple[Corruption, ...], Field(min_length=1)]
-    """Which ones."""
-    severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)]
-    """1 to 5."""
+    models: dict[ModelName, ModelEntry]
+    """By name, each asked by a stage `robustness@<name>` of its own; none by default. A path may
+    also be a folder of the run: models/tapo."""
+    corruptions: Annotated[tuple[Corruption, ...], AfterValidator(_each_once)]
+    """Which ones, each once."""
+    severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], AfterValidator(_each_once)]
+    """1 to 5, each once."""
     images_per_class: Count
     """Images asked about per sub-category, at most, among those of the questions."""
     setting: Literal["open", "closed"]
@@ -132,7 +144,7 @@ class GeneralParams(Section):
     models: dict[ModelName, GeneralModel]
     """By name, each in a stage `general@<name>` of its own; none by default."""
     tasks: Annotated[
-        tuple[Literal["mme", "mmbench", "seed", "imagewikiqa"], ...], Field(min_length=1)
+        tuple[Literal["mme", "mmbench", "seed", "imagewikiqa"], ...], AfterValidator(_each_once)
     ]
     """Benchmarks to take: three by lmms-eval, imagewikiqa by the project's own engines."""
     max_tokens: Count
@@ -148,7 +160,7 @@ class ReportParams(Section):
     """Images shown with rationale and verdict, per model."""
     title: str
     """Headline of the page."""
-    published: dict[Literal["base", "sft", "tapo"], str]
+    published: dict[OwnModel, str]
     """Model of the run -> the published row that it stands for, as tapo: Fine-R1-3B for a run that
     trains what the paper trained; the others are compared with none."""
     caveats: dict[str, tuple[str, ...]]

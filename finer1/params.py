@@ -24,6 +24,7 @@ from finer1.data_params import (
     TripletsParams,
 )
 from finer1.evaluation_params import (
+    OWN_MODELS,
     GeneralParams,
     PredictParams,
     ReportParams,
@@ -40,7 +41,7 @@ class ExperimentGroup(Section):
 
     seeds: tuple[int, ...]
     """Every run is made once per seed."""
-    rows: dict[str, Annotated[str, Field(pattern=r"^\w+/(base|sft|tapo)$")]]
+    rows: dict[str, Annotated[str, Field(pattern=rf"^\w+/({'|'.join(OWN_MODELS)})$")]]
     """Title of a row -> `<experiment>/<model>`."""
     pairs: tuple[tuple[str, str], ...]
     """Titles whose paired difference is printed, the first minus the second."""

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from finer1.evaluation.experiments import ExperimentRun, compare, summarise
@@ -45,9 +46,11 @@ def run_experiments(
     """
     data_root = data_root.resolve() if data_root else None
     values = load_values(root / "params.yaml")
-    plan = plan_experiments(values, names, seeds, data_of_trials(data_root, root))
-    params = check_params(values, "params.yaml")
     _check_git(root)
+    plan = plan_experiments(
+        values, names, seeds, data_of_trials(data_root, root), partial(_is_tracked, root)
+    )
+    params = check_params(values, "params.yaml")
     with hold(root):
         for sentence in repair(root):
             print(f"repaired: {sentence}")
@@ -202,6 +205,17 @@ def _check_git(root: Path) -> None:
         print(
             f"not in git, and so not in the experiments: {', '.join(name for name in new if name)}"
         )
+
+
+def _is_tracked(root: Path, path: Path) -> bool:
+    found = subprocess.run(
+        ["git", "-C", str(root), "ls-files", "--", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # It fails for a path outside the project.
+    return not found.returncode and bool(found.stdout)
 
 
 def main(arguments: list[str]) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from rapidfuzz import process as fuzzy
@@ -42,12 +43,15 @@ def plan_experiments(
     names: Sequence[str],
     seeds: Sequence[int] | None,
     data: Callable[[Params], Mapping[str, object]],
+    is_tracked: Callable[[Path], bool],
 ) -> Plan:
     """The runs behind `names`, entries of `experiments` that may be groups.
 
     values: content of params.yaml. seeds: instead of the groups' own and of the seed in
     params.yaml. data: the differences that the datasets of a run with these parameters need.
-    Raises ValueError for an unknown name or a difference that is not allowed.
+    is_tracked: whether git has something at a path of the project, since runs work in a copy of
+    that. Raises ValueError for an unknown name, a difference that is not allowed, or a model that
+    a run would not find.
     """
     params = check_params(values, "params.yaml")
     rows: dict[str, tuple[str, str]] = {}
@@ -73,8 +77,26 @@ def plan_experiments(
     for experiment, seed in asked:
         differences = {**experiment_differences(params.experiments, experiment), "seed": seed}
         own = check_params(with_differences(values, differences), f"experiment {experiment}")
+        check_models(own, f"experiment {experiment}", is_tracked)
         trials.append(Trial(experiment, seed, {**data(own), **differences}))
     return Plan(tuple(trials), rows, tuple(pairs))
+
+
+def check_models(params: Params, source: str, is_there: Callable[[Path], bool]) -> None:
+    """Raise ValueError when a model to be asked is not in the copy of the project of a run.
+
+    source: names the parameters in the message. is_there: whether a path of the project is in the
+    copy before any stage has run. Absolute paths mean the same everywhere.
+    """
+    for section in ("predict", "robustness", "general"):
+        for name, entry in getattr(params, section).models.items():
+            path = Path(entry.model)
+            is_made = path in (params.paths.sft, params.paths.tapo)
+            if not (path.is_absolute() or is_made or is_there(path)):
+                raise ValueError(
+                    f"{source}: {section}.models.{name} names {path}, which the copy of the "
+                    "project that the run works in does not have; write its absolute path"
+                )
 
 
 def experiment_differences(

@@ -11,14 +11,19 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from finer1.params import check_params, load_values, with_differences
-from flows.plan import experiment_differences
+from flows.plan import check_models, experiment_differences
 from flows.processes import stage_environment, stream
 from flows.values import set_values
 from tasks.exit_codes import BAD_INPUT
 
+_NO_MODELS: Mapping[str, object] = {
+    f"{section}.models": {} for section in ("predict", "robustness", "general")
+}
+"""The user's further models are no part of it; those that the experiment names are."""
 _CODE = ("finer1", "tasks", "flows", "params.yaml", "dvc.yaml", ".dvc/config", ".dvcignore")
 
 
@@ -49,10 +54,12 @@ def main(arguments: list[str]) -> int:
 def prepare(root: Path, copy: Path, name: str) -> Path:
     """Copy what the stages need, with the experiment's values; returns the metrics' folder.
 
-    Raises ValueError when there is no such single experiment.
+    Raises ValueError when there is no such single experiment, or it names a model that the copy
+    does not have.
     """
     values = load_values(root / "params.yaml")
-    differences = experiment_differences(check_params(values, "params.yaml").experiments, name)
+    experiments = check_params(values, "params.yaml").experiments
+    differences = {**_NO_MODELS, **experiment_differences(experiments, name)}
     params = check_params(with_differences(values, differences), f"experiment {name}")
     for item in (*_CODE, params.paths.base, params.paths.decisions, params.paths.taxonomy):
         source, target = root / item, copy / item
@@ -61,6 +68,7 @@ def prepare(root: Path, copy: Path, name: str) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(source, target)
+    check_models(params, f"experiment {name}", lambda path: (copy / path).exists())
     (copy / ".dvc/config.local").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
     set_values(copy / "params.yaml", differences)
     return params.paths.metrics

@@ -111,9 +111,15 @@ def _read_siglip(name: str, folder: Path) -> tuple[Any, Any]:
             "char_ngrams or open_clip:<model>:<tag or file>"
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         model = AutoModel.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
     except (OSError, KeyError, ValueError) as error:
         if getattr(error, "errno", None):

@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from finer1.engines.adapters import read_adapter
 from finer1.engines.interface import EngineSettings
@@ -17,6 +19,22 @@ _ANY_OF = (
     ("tokenizer.json", "tokenizer.model", "vocab.json"),
 )
 """Of each group a model has one file or more, as its family has it."""
+
+_PROCESSOR_FILES = (
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "tokenizer_config.json",
+)
+_CLASS_KEYS = {
+    "AutoProcessor": "processor_class",
+    "AutoImageProcessor": "image_processor_type",
+    "AutoVideoProcessor": "video_processor_type",
+    "AutoFeatureExtractor": "feature_extractor_type",
+    "AutoTokenizer": "tokenizer_class",
+}
+"""What auto_map of these files may give code for -> the key beside it that names a class of
+transformers, which is then taken in its place."""
 
 
 @dataclass(frozen=True)
@@ -139,21 +157,50 @@ def _identified(folder: Path, name: str, home: Path) -> LocalModel:
 
 
 def _check_native(folder: Path) -> None:
-    """Raise ValueError when transformers itself has no class for the weights of a folder."""
-    path = folder / "config.json"
-    if not path.is_file():
-        return  # whoever loads it says so
-    config = json.loads(path.read_text(encoding="utf-8"))
-    if not config.get("auto_map"):
-        return
-    from transformers import CONFIG_MAPPING
+    """Raise ValueError when transformers itself has no class for what a folder holds."""
+    config = _read_json(folder / "config.json")
+    if config.get("auto_map"):
+        from transformers import CONFIG_MAPPING
 
-    if config.get("model_type") not in CONFIG_MAPPING:
-        raise ValueError(
-            f"{folder}: these weights need code that comes with them, which is never run here; "
-            "start an OpenAI-compatible server for them yourself and write an entry of the kind "
-            "`server` (docs/models.md)"
-        )
+        if config.get("model_type") not in CONFIG_MAPPING:
+            raise ValueError(
+                f"{folder}: these weights need code that comes with them, which is never run here; "
+                "start an OpenAI-compatible server for them yourself and write an entry of the "
+                "kind `server` (docs/models.md)"
+            )
+    for name in _PROCESSOR_FILES:
+        for part in _mappings(_read_json(folder / name)):
+            for key in _foreign(part):
+                raise ValueError(
+                    f"{folder / name}: {key} needs code that comes with the model, which is never "
+                    "run here; take a copy of the model in transformers' own layout"
+                )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Empty without the file: whoever loads the model says what is missing."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _mappings(value: Any) -> Iterator[dict[str, Any]]:
+    """A mapping of a JSON file, and those in it: a processor's file may hold those of its parts."""
+    if isinstance(value, dict):
+        yield value
+        for item in value.values():
+            yield from _mappings(item)
+
+
+def _foreign(config: dict[str, Any]) -> Iterator[str]:
+    """Keys of auto_map for which transformers has no class of its own."""
+    named = config.get("auto_map") or {}
+    if not isinstance(named, dict):  # older tokenizers: a list of the slow and the fast one
+        named = {"AutoTokenizer": named}
+    for key in sorted(_CLASS_KEYS.keys() & named.keys()):
+        import transformers
+
+        own = str(config.get(_CLASS_KEYS[key]))
+        if not hasattr(transformers, own) and not hasattr(transformers, own.removesuffix("Fast")):
+            yield key
 
 
 def _check_whole(folder: Path, name: str, remedy: str) -> None:

@@ -32,11 +32,17 @@ def load_policy(folder: Path, device: str, train_vision: bool) -> tuple[Any, Any
     updates of a small learning rate vanish in bfloat16.
     """
     model = AutoModelForImageTextToText.from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        folder,
+        dtype=torch.float32,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
     )
     model.model.visual.requires_grad_(train_vision)
     batch_windows(model)
-    processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+    processor = AutoProcessor.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
     return model.to(pick_device(device)), processor
 
 

@@ -4,16 +4,14 @@ A copy and the question about it have the ids of the image and its question, wit
 (finer1/robustness/cells.py). A copy is made when a model takes it, from the image.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from PIL import Image
 
-from finer1.draws import draw
-from finer1.evaluation.asking import Shown
+from finer1.evaluation.asking import Shown, choose_images
 from finer1.evaluation.strategies import Asked
-from finer1.records import ClassKey, ImageRecord, Question, Setting
+from finer1.records import ImageRecord, Question, Setting
 from finer1.robustness.cells import CLEAN, Cell, corrupted_id, split_id
 from finer1.robustness.corruptions import corrupt, corrupted_sha256
 
@@ -26,23 +24,13 @@ def choose_questions(
     Drawn by seed and image, so that both settings ask about the same ones; in the order given.
     Raises ValueError when there is no question of the setting.
     """
-    images: dict[ClassKey, set[str]] = defaultdict(set)
-    for question in questions:
-        if question.setting == setting:
-            dataset = question.image_id.partition("/")[0]
-            images[dataset, question.category, question.label].add(question.image_id)
-    if not images:
+    asked = [question for question in questions if question.setting == setting]
+    if not asked:
         raise ValueError(
             f"robustness.setting: there is no {setting} question; choose the other setting"
         )
-    chosen = {
-        image_id
-        for ids in images.values()
-        for image_id in sorted(ids, key=lambda key: draw(seed, "robustness image", key))[
-            :images_per_class
-        ]
-    }
-    return [row for row in questions if row.setting == setting and row.image_id in chosen]
+    chosen = choose_images(asked, images_per_class, seed, "robustness image")
+    return [question for question in asked if question.image_id in chosen]
 
 
 def all_cells(corruptions: Sequence[str], severities: Sequence[int]) -> list[Cell]:

@@ -16,7 +16,7 @@ higher severity is the same damage, stronger. Only the photons of shot_noise are
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,19 +41,6 @@ MAX_TRACK_ANGLE = np.pi / 4
 """Largest angle of a motion to the horizontal."""
 POINTS_PER_PIXEL = 8
 """Points per pixel and direction by which the shape of a blur is measured."""
-
-
-def check_corruptions(names: Sequence[str], severities: Sequence[int]) -> None:
-    """Raise ValueError on an unknown or repeated corruption or severity."""
-    unknown = [name for name in names if name not in CORRUPTIONS]
-    if unknown:
-        raise ValueError(
-            f"robustness.corruptions: there is no corruption {unknown[0]!r}; there are "
-            f"{', '.join(CORRUPTIONS)}"
-        )
-    for key, values in (("corruptions", names), ("severities", severities)):
-        if len(set(values)) != len(values):
-            raise ValueError(f"robustness.{key}: one comes twice; name each once")
 
 
 def corrupt(image: Image.Image, name: str, severity: int, seed: int, image_id: str) -> Image.Image:

@@ -47,11 +47,14 @@ class ColocatedModel:
         self._is_cuda = device == "cuda"
         self.number_format = "bfloat16" if self._is_cuda else "float32"
         self._sleep_level = settings.sleep_level if self._is_cuda else 0
-        self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        self._processor = AutoProcessor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         _check_known(vllm, folder, self._processor)
         with unmoved_generators():
             self._llm = vllm.LLM(
                 model=str(folder),
+                trust_remote_code=False,
                 dtype=self.number_format,
                 max_model_len=-1,  # the model's own, or what the cache can hold of it
                 generation_config="vllm",  # the folder's penalties and the like do not apply
