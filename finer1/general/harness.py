@@ -3,13 +3,11 @@
 lmms-eval catches its own errors and exits with 0, so that only a results file says it is done.
 """
 
-import ctypes
 import importlib.metadata
 import importlib.util
 import json
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -19,18 +17,18 @@ from pathlib import Path
 
 from finer1.general.benchmarks import RESULTS
 from finer1.general.plugin import NAME
+from finer1.lifetime import dying_with_parent
 from finer1.zoo.loading import AskedModel
 
 VERSION = "0.7.3"
 """The wheels before it lack the task files (EvolvingLMMs-Lab/lmms-eval#1215, #1350)."""
-INSTALL = "install it: .venv/bin/pip install --no-deps -r setup/extras.txt"
+INSTALL = "install it: .venv/bin/pip install --no-deps -r setup/lmms.txt"
 REASONING_TAGS = (("<think>", "<answer>"), ("</answer>", "</answer>"), ("<think>", "</think>"))
 """What lmms-eval cuts out before it reads an answer: all up to the answer element, its closing tag,
 and, without an answer element, the reasoning. Its own default would leave <answer>B</answer>, which
 its rules for letters and yes or no do not take."""
 PAUSE_S = 30.0
 """Seconds between the lines of a progress bar that are handed on."""
-_PR_SET_PDEATHSIG = 1
 _BATCH_SIZE = 512
 """Requests that lmms-eval gives to vLLM at once; their encoded images lie in memory."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -125,7 +123,7 @@ def run_harness(command: Sequence[str], log: Path, show: Callable[[str], None]) 
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            preexec_fn=_dying_with_parent(),
+            preexec_fn=dying_with_parent(),
         ) as process,
     ):
         kept.write(f"{shlex.join(command)}\n")
@@ -173,11 +171,3 @@ def _checked(*arguments: str) -> tuple[str, ...]:
         if set(argument) & set(",'\"{}[]"):
             raise ValueError(f"{argument}: lmms-eval takes no path with a comma, quote or bracket")
     return arguments
-
-
-def _dying_with_parent() -> Callable[[], object] | None:
-    """What the child does first, so that no killed stage leaves a model running (Linux)."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)  # loaded here: between fork and exec nothing may take a lock
-    return lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

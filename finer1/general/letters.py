@@ -12,14 +12,16 @@ from finer1.evaluation.answers import normalise
 LETTERS = "ABCD"
 _ELEMENT = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _ALONE = re.compile(r"(?:(?:option|choice|answer)\s+)?\(?([A-D])[).:]{0,2}", re.IGNORECASE)
-_LEADING = re.compile(r"(?:\(([A-D])\)|([A-D])[.):])\s*(?=\S)")
-_MARKED = re.compile(r"(?<!\w)(?:\(([A-D])\)|([A-D])[.):])(?=\s|\Z)")
+# A letter and a full stop before another single letter are an abbreviation: A.I., D.J.
+_STOP = r"\.(?!\w\b)"
+_LEADING = re.compile(rf"(?:\(([A-D])\)|([A-D])(?:{_STOP}|[):]))\s*(?=\S)")
+_MARKED = re.compile(r"(?<![\w.])(?:\(([A-D])\)|([A-D])[.):])(?=\s|\Z)")
 # A word after the letter makes it an article or a name: "the answer is A dog", "C major"; another
 # letter makes it a list: "the answer is A, B or C".
 _SAID = re.compile(
     r"\b(?i:answer|option|choice)(?:\s+is\s*:?|\s*:)\s+\(?([A-D])"
     r"(?!\)?\s*(?:,|/|&|\bor\b|\band\b)\s*(?:or\b|and\b)?\s*\(?[A-D]\b)"
-    r"(?:\)|(?=[.,;:!]|\s*\n|\s*\Z|\s+(?:because|since|as)\b))"
+    rf"(?:\)|(?={_STOP}|[,;:!]|\s*\n|\s*\Z|\s+(?:because|since|as)\b))"
 )
 _EMPHASIS = re.compile(r"[*`]")
 

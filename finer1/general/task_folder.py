@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from finer1.evaluation.strategies import ask
+from finer1.evaluation.verdicts import dataset_of
 from finer1.files import write_atomic
 from finer1.general.strict_rule import strict_rule_source
 from finer1.images import ImageArchive, decode
 from finer1.records import Question
 
+_OURS = "finer1_"
+"""What the name of each of our files begins with."""
 RULE = "finer1_rule"
 GROUP = "finer1_all"
 """Not finer1: lmms-eval takes a task's name for a folder where there is one of that name."""
@@ -44,13 +47,25 @@ def write_task_folder(
     """Write the tasks; task -> number of questions.
 
     system: text of the system turn, empty for none. max_tokens: of a completion. Asked is as the
-    strategy `trained` asks. Raises ValueError when there is no question.
+    strategy `trained` asks. What an earlier call left in the folder goes first, since lmms-eval
+    would list a task that is no longer written. Raises ValueError when there is no question, or
+    when two datasets would give tasks of one name.
     """
     if not questions:
         raise ValueError("there is no question to export; run finer1 run questions first")
     tasks: dict[str, list[Question]] = defaultdict(list)
     for question in questions:
         tasks[task_name(question)].append(question)
+    for task, group in tasks.items():
+        datasets = sorted({dataset_of(question) for question in group})
+        if len(datasets) > 1:
+            raise ValueError(
+                f"the datasets {' and '.join(datasets)} would both be {task}; export runs of one "
+                "of them each"
+            )
+    for suffix in ("yaml", "parquet", "py"):
+        for path in folder.glob(f"{_OURS}*.{suffix}"):
+            path.unlink()
     for task, group in sorted(tasks.items()):
         _write_rows(_rows(group, archive, system), folder / f"{task}.parquet")
         _write_text(folder / f"{task}.yaml", _task_yaml(task, max_tokens))
@@ -62,9 +77,9 @@ def write_task_folder(
 
 def task_name(question: Question) -> str:
     """`finer1_<dataset>_<seen|unseen>_<closed|open>`."""
-    dataset = re.sub(r"\W", "_", question.image_id.partition("/")[0])
+    dataset = re.sub(r"\W", "_", dataset_of(question))
     side = "seen" if question.seen else "unseen"
-    return f"finer1_{dataset}_{side}_{question.setting}"
+    return f"{_OURS}{dataset}_{side}_{question.setting}"
 
 
 def rule_module() -> str:

@@ -14,7 +14,8 @@ NOTE = (
     "Several completions are sampled for one question, and the answer that most of them give "
     "stands for the model. If the share of them is to be read as certainty, answers with a share "
     "of, say, 60 % must be right 60 % of the time: the dotted line. Below it the model is too "
-    "sure of itself. The numbers beside the points are questions."
+    "sure of itself. The numbers beside the points are questions: open and closed ones, about seen "
+    "and unseen sub-categories, all together."
 )
 EN_DASH = "\N{EN DASH}"
 
@@ -34,6 +35,7 @@ class CalibrationRow:
     """One bin of vote shares of one model."""
 
     model: str
+    """What it is called."""
     votes: str
     """`above 20, to 40 %`."""
     n: int
@@ -49,16 +51,19 @@ class CalibrationView:
 
     note: str
     charts: tuple[tuple[str, str, Markup], ...]
-    """(model, key figures in words, SVG)."""
+    """(what the model is called, key figures in words, SVG)."""
     rows: tuple[CalibrationRow, ...]
     """The figures of the charts in words, for a table: the charts themselves are not read out."""
 
 
 def collect_calibration(
-    metrics: Mapping[str, float], models: Sequence[str]
+    metrics: Mapping[str, float], names: Mapping[str, str]
 ) -> CalibrationView | None:
-    """Reliability diagrams of those of the run's own `models` that have votes; None for none."""
-    voted = [model for model in models if metrics.get(f"{model}/votes/n")]
+    """Reliability diagrams of those of the models that have votes; None for none.
+
+    names: model -> what it is called.
+    """
+    voted = [model for model in names if metrics.get(f"{model}/votes/n")]
     if not voted:
         return None
     bins = {model: [_bin(metrics, model, place) for place in range(BINS)] for model in voted}
@@ -67,14 +72,16 @@ def collect_calibration(
         charts=tuple(
             # The chart holds numbers only.
             (
-                model,
+                names[model],
                 _figures(metrics, model),
                 Markup(reliability_chart(model, bins[model])),
             )
             for model in voted
         ),
         rows=tuple(
-            _row(model, place, item) for model in voted for place, item in enumerate(bins[model])
+            _row(names[model], place, item)
+            for model in voted
+            for place, item in enumerate(bins[model])
         ),
     )
 
@@ -126,11 +133,11 @@ def _bin(metrics: Mapping[str, float], model: str, place: int) -> Bin | None:
     return Bin(count, metrics[f"{key}/share"], metrics[f"{key}/accuracy"]) if count else None
 
 
-def _row(model: str, place: int, item: Bin | None) -> CalibrationRow:
+def _row(name: str, place: int, item: Bin | None) -> CalibrationRow:
     votes = f"above {100 * place // BINS}, to {100 * (place + 1) // BINS} %"
     if item is None:
-        return CalibrationRow(model, votes, 0, EN_DASH, EN_DASH)
-    return CalibrationRow(model, votes, item.n, percent(item.share), percent(item.accuracy))
+        return CalibrationRow(name, votes, 0, EN_DASH, EN_DASH)
+    return CalibrationRow(name, votes, item.n, percent(item.share), percent(item.accuracy))
 
 
 def _figures(metrics: Mapping[str, float], model: str) -> str:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from finer1.evaluation.metrics import Side
+from finer1.evaluation.metrics import BOUNDS, Side
 from finer1.evaluation.verdicts import MODELS
 from finer1.params import Params
 from finer1.report.names import model_names, titles
@@ -22,15 +22,8 @@ from finer1.report.published import (
 )
 
 AVERAGE = "avg"
-PAPER_ENCODER = "siglip:"
-"""What a text encoder of the kind that the published similarity is measured with begins with."""
-BOUNDS = {
-    "accuracy": ("low", "high"),
-    "paper_accuracy": ("paper_low", "paper_high"),
-    "similarity": ("similarity_low", "similarity_high"),
-    "similarity_paper": ("similarity_paper_low", "similarity_paper_high"),
-}
-"""Measure -> its interval, as metrics are called."""
+PAPER_ENCODER = "siglip:google/siglip-base-patch16-256"
+"""The text encoder that the published similarity is measured with, at any commit."""
 _IS_ALWAYS_SHOWN = {"1", "2", "6"}
 """Tables about many models; another is shown where one of its models was run."""
 
@@ -90,7 +83,7 @@ def compare_with_published(params: Params, metrics: Mapping[str, float]) -> list
     """
     rows_of = published_rows(params)
     names = model_names(params)
-    is_paper_encoder = params.score.encoder.startswith(PAPER_ENCODER)
+    is_paper_encoder = has_paper_encoder(params)
     found = []
     for table in published_tables():
         known = {row.name for row in table.rows}
@@ -114,6 +107,12 @@ def published_rows(params: Params) -> dict[str, str]:
     titled = titles(params.general.models) | titles(params.predict.models)
     own: dict[str, str] = dict(params.report.published.items())
     return {model: title for model, title in titled.items() if title in known} | own
+
+
+def has_paper_encoder(params: Params) -> bool:
+    """True when ours is measured with the text encoder of the paper, named by the hub's commit."""
+    name, _, commit = params.score.encoder.partition("@")
+    return name == PAPER_ENCODER and bool(commit)
 
 
 def average(cells: Sequence[Compared]) -> Compared:

@@ -54,9 +54,9 @@ class Place:
     number: int
     """From 1."""
     answered: float
-    """Of all answers."""
-    accuracy: float
-    """Of the questions whose right option stands there."""
+    """Of the answers that name an option."""
+    accuracy: float | None
+    """Of the questions whose right option stands there; None where it never does."""
 
 
 def gains_chart(
@@ -147,7 +147,7 @@ def position_chart(key: str, model: str, places: Sequence[Place], even: float) -
     """Share of the answers that each place of the options gets, beside accuracy there; SVG.
 
     even: the share of a model that prefers no place, drawn as a dotted line. `key` as in
-    gains_chart. Filled bars are shares of answers, outlined ones accuracies.
+    gains_chart. Filled bars are shares of answers, outlined ones accuracies, where there are any.
     """
     figure, axes = empty_chart(2.4, 1.7)
     colour = MARKERS.get(f"--{model}", MARKERS["--muted"])
@@ -159,8 +159,8 @@ def position_chart(key: str, model: str, places: Sequence[Place], even: float) -
         color=colour,
     )
     axes.bar(
-        [number + 0.19 for number in numbers],
-        [100 * place.accuracy for place in places],
+        [place.number + 0.19 for place in places if place.accuracy is not None],
+        [100 * place.accuracy for place in places if place.accuracy is not None],
         0.32,
         facecolor="none",
         edgecolor=colour,

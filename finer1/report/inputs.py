@@ -21,18 +21,12 @@ from finer1.records import (
     Triplet,
     read_jsonl,
 )
+from finer1.report.general_scores import Score, read_scores
 from finer1.report.names import model_names
 from finer1.teacher.yields import ClassYield, read_yields
 
 TRAINING_STAGES = ("sft", "tapo")
 
-BENCHMARKS = {
-    "imagewikiqa": ("ImageWikiQA", "accuracy", 100),
-    "mme": ("MME", "perception", 1),
-    "mmbench": ("MMBench", "accuracy", 100),
-    "seed": ("SEED-Bench", "accuracy", 100),
-}
-"""Task of params.general -> its column in Table 8, the figure that stands there, and its scale."""
 GROUP = "group"
 """The one level of images' records, where the taxonomy's file has no row."""
 
@@ -52,6 +46,8 @@ class Asked:
     strategies: tuple[str, ...]
     votes: int
     """Questions with votes."""
+    is_untagged: bool = False
+    """It was asked for the name alone, which the headline reads without tags as well."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +69,8 @@ class Inputs:
     """Model of the run -> question id -> prediction."""
     asked: Mapping[str, Asked]
     """Model -> how it was asked."""
-    benchmarks: Mapping[str, Mapping[str, float]]
-    """Model of params.general -> benchmark as Table 8 calls it -> score."""
+    benchmarks: Mapping[str, Sequence[Score]]
+    """Model of params.general -> what it has in the benchmarks of Table 8."""
     levels: Sequence[str]
     """Those of the taxonomy, from coarse to fine, the sub-category last."""
     rationales: Sequence[Rationale]
@@ -117,7 +113,7 @@ def read_inputs(params: Params) -> Inputs:
         verdicts={model: [row for row in verdicts if row.model == model] for model in names},
         predictions=predictions,
         asked=asked,
-        benchmarks=_read_benchmarks(paths.predictions, params.general.models),
+        benchmarks=read_scores(paths.predictions, params.general.models),
         levels=_read_levels(paths.taxonomy),
         rationales=read_jsonl(paths.reviewed, Rationale),
         concepts=read_jsonl(paths.concepts, Concepts),
@@ -134,30 +130,19 @@ def _read_predictions(
     folder: Path, names: Iterable[str]
 ) -> tuple[dict[str, dict[str, Prediction]], dict[str, Asked]]:
     """The predictions of the run's own models, and how every model was asked."""
-    predictions, asked = {}, {}
+    predictions: dict[str, dict[str, Prediction]] = {}
+    asked: dict[str, Asked] = {}
     for model in names:
         rows = read_jsonl(folder / f"{model}.jsonl", Prediction)
         asked[model] = Asked(
             tuple(sorted({row.identity for row in rows})),
             tuple(sorted({row.strategy for row in rows})),
             sum(bool(row.votes) for row in rows),
+            any(row.answer_from == "text" for row in rows),
         )
         if model in MODELS:
             predictions[model] = {row.question_id: row for row in rows}
     return predictions, asked
-
-
-def _read_benchmarks(folder: Path, names: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Model of params.general -> the benchmarks that it took, in the units of Table 8."""
-    scores: dict[str, dict[str, float]] = {}
-    for name in names:
-        content = json.loads((folder / f"general@{name}.json").read_text(encoding="utf-8"))
-        scores[name] = {
-            title: scale * content["tasks"][task]["figures"][figure]
-            for task, (title, figure, scale) in BENCHMARKS.items()
-            if figure in content["tasks"].get(task, {"figures": {}})["figures"]
-        }
-    return scores
 
 
 def _read_levels(path: Path) -> tuple[str, ...]:

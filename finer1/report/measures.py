@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from finer1.evaluation.metrics import CELLS, Cell, select
+from finer1.evaluation.metrics import BOUNDS, CELLS, Cell, select
 from finer1.evaluation.taxonomy import LEAF
 from finer1.evaluation.verdicts import MODELS, Verdict
-from finer1.report.comparison import BOUNDS
 from finer1.report.inputs import Inputs
-from finer1.report.table import percent
+from finer1.report.positions import model_places, unnamed_share
+from finer1.report.table import ORDERS, percent
 
 EN_DASH = "\N{EN DASH}"
 
@@ -20,6 +20,7 @@ PROTOCOLS = (
     ("similarity_paper", "Similarity, released rule"),
 )
 BEHAVIOUR = (
+    ("tagged", "In think and answer tags, the released format"),
     ("formatted", "In the four-section format"),
     ("truth_among_options", "Truth among the options considered"),
     ("answer_is_prediction", "Answer equals the prediction section"),
@@ -28,7 +29,9 @@ BEHAVIOUR = (
     ("cut_off", "Cut off at the length limit"),
     ("tokens", "Tokens per completion, mean"),
 )
-OF_TEXT = ("formatted", "truth_among_options", "answer_is_prediction", "cut_off", "tokens")
+OF_TEXT = (
+    "tagged", "formatted", "truth_among_options", "answer_is_prediction", "cut_off", "tokens",
+)  # fmt: skip
 """Measures of what a model writes; a CLIP model writes nothing."""
 COUNTS = ("levels_n", "levels_missing")
 _LEVEL_TITLES = {LEAF: "sub-category"}
@@ -72,27 +75,35 @@ class Tables:
 def collect_tables(inputs: Inputs) -> Tables:
     """The tables of a run."""
     metrics, names = inputs.metrics, inputs.names
+    order = ORDERS[inputs.params.questions.order]
     return Tables(
-        protocols=protocol_table(metrics, names),
-        behaviour=behaviour_table(metrics, names, inputs.wordless),
-        datasets=dataset_table(metrics, names, inputs.params.download.datasets),
-        categories=category_table(inputs.verdicts, names),
+        protocols=protocol_table(metrics, names, order),
+        behaviour=behaviour_table(metrics, names, order, inputs.wordless),
+        datasets=dataset_table(metrics, names, order, inputs.params.download.datasets),
+        categories=category_table(inputs.verdicts, names, order),
         levels=level_table(metrics, names, inputs.levels),
         positions=position_table(metrics, names, inputs.params.questions.num_options),
     )
 
 
-def protocol_table(metrics: Metrics, names: Names) -> MeasureTable:
-    """The strict rule and the released one side by side, with intervals, per cell."""
-    return _by_cell(metrics, names, PROTOCOLS)
+def protocol_table(metrics: Metrics, names: Names, order: str) -> MeasureTable:
+    """The strict rule and the released one side by side, with intervals, per cell.
+
+    order: of the options of closed questions, in words, here and below.
+    """
+    return _by_cell(metrics, names, PROTOCOLS, order)
 
 
-def behaviour_table(metrics: Metrics, names: Names, wordless: Collection[str]) -> MeasureTable:
+def behaviour_table(
+    metrics: Metrics, names: Names, order: str, wordless: Collection[str]
+) -> MeasureTable:
     """How the answers are made, per cell; wordless: the models that choose and do not write."""
-    return _by_cell(metrics, names, BEHAVIOUR, wordless=wordless)
+    return _by_cell(metrics, names, BEHAVIOUR, order, wordless=wordless)
 
 
-def dataset_table(metrics: Metrics, names: Names, datasets: Sequence[str]) -> MeasureTable | None:
+def dataset_table(
+    metrics: Metrics, names: Names, order: str, datasets: Sequence[str]
+) -> MeasureTable | None:
     """Exact, inclusion and similarity per dataset and cell; None where there is one dataset."""
     if len(datasets) < 2:
         return None
@@ -104,10 +115,12 @@ def dataset_table(metrics: Metrics, names: Names, datasets: Sequence[str]) -> Me
             if any(f"{key}/n" in metrics for key in keys):
                 rows.append((model, name, tuple(_several(metrics, key) for key in keys)))
         groups.append(Group(dataset, tuple(rows)))
-    return MeasureTable(tuple(map(cell_title, CELLS)), tuple(groups))
+    return MeasureTable(tuple(cell_title(cell, order) for cell in CELLS), tuple(groups))
 
 
-def category_table(verdicts: Mapping[str, Sequence[Verdict]], names: Names) -> MeasureTable | None:
+def category_table(
+    verdicts: Mapping[str, Sequence[Verdict]], names: Names, order: str
+) -> MeasureTable | None:
     """Exact answers per category and cell; None where no dataset has several categories."""
     found = {(row.dataset, row.category) for row in verdicts[MODELS[0]]}
     if len(found) == len({dataset for dataset, _ in found}):
@@ -121,7 +134,7 @@ def category_table(verdicts: Mapping[str, Sequence[Verdict]], names: Names) -> M
             shares = tuple(_share(select(mine, cell)) for cell in cells)
             rows.append((model, name, shares))
         groups.append(Group(category, tuple(rows)))
-    return MeasureTable(tuple(map(cell_title, cells)), tuple(groups))
+    return MeasureTable(tuple(cell_title(cell, order) for cell in cells), tuple(groups))
 
 
 def level_table(metrics: Metrics, names: Names, order: Sequence[str]) -> MeasureTable | None:
@@ -143,41 +156,43 @@ def level_table(metrics: Metrics, names: Names, order: Sequence[str]) -> Measure
         ("levels_missing", "Questions without a level"),
     ]
     cells = [cell for cell in CELLS if cell[0] == "open"]
-    return _by_cell(metrics, names, measures, cells)
+    return _by_cell(metrics, names, measures, "", cells)
 
 
 def position_table(metrics: Metrics, names: Names, num_options: int) -> MeasureTable | None:
     """Accuracy by place of the right option and share of answers by place; None if all are open."""
-    places = [
-        place
-        for place in range(1, num_options + 1)
-        if any(f"{model}/closed/position_{place}/n" in metrics for model in names)
-    ]
-    if not places:
-        return None
-    rows = {
-        title: tuple(
-            (model, name, tuple(_at(metrics, model, place, key) for place in places))
-            for model, name in names.items()
-        )
-        for key, title in (
-            ("accuracy", "Right, of the questions whose right option stands there"),
-            ("answered", "Share of all answers"),
-        )
+    unnamed = {
+        model: share for model in names if (share := unnamed_share(metrics, model)) is not None
     }
-    groups = tuple(Group(title, found) for title, found in rows.items())
-    return MeasureTable(tuple(f"position {place}" for place in places), groups)
+    if not unnamed:
+        return None
+    places = range(1, num_options + 1)
+    right, answered = [], []
+    for model, share in unnamed.items():
+        keys = [f"{model}/closed/position_{place}/accuracy" for place in places]
+        texts = [percent(metrics[key]) if key in metrics else EN_DASH for key in keys]
+        right.append((model, names[model], (*texts, EN_DASH)))
+        found = model_places(metrics, model, num_options)
+        shares = [percent(place.answered) for place in found] or [EN_DASH] * num_options
+        answered.append((model, names[model], (*shares, percent(share))))
+    groups = (
+        Group("Right, of the questions whose right option stands there", tuple(right)),
+        Group("Share of the answers that name an option", tuple(answered)),
+    )
+    columns = (*(f"position {place}" for place in places), "name no option, of all answers")
+    return MeasureTable(columns, groups)
 
 
-def cell_title(cell: Cell) -> str:
-    """`open, seen`."""
-    return ", ".join(cell)
+def cell_title(cell: Cell, order: str) -> str:
+    """`open, seen`; a closed one with the order of its options."""
+    return ", ".join((*cell, order) if cell[0] == "closed" else cell)
 
 
 def _by_cell(
     metrics: Metrics,
     names: Names,
     measures: Sequence[tuple[str, str]],
+    order: str,
     cells: Sequence[Cell] = CELLS,
     wordless: Collection[str] = (),
 ) -> MeasureTable:
@@ -192,7 +207,7 @@ def _by_cell(
                 texts = (EN_DASH if m in hidden else _value(metrics, key, m) for m, _ in measures)
                 rows.append((model, name, tuple(texts)))
         if rows:
-            groups.append(Group(cell_title(cell), tuple(rows)))
+            groups.append(Group(cell_title(cell, order), tuple(rows)))
     return MeasureTable(tuple(title for _, title in measures), tuple(groups))
 
 
@@ -226,8 +241,3 @@ def _share(verdicts: Sequence[Verdict]) -> str:
     if not verdicts:
         return EN_DASH
     return percent(sum(row.is_correct for row in verdicts) / len(verdicts))
-
-
-def _at(metrics: Metrics, model: str, place: int, measure: str) -> str:
-    value = metrics.get(f"{model}/closed/position_{place}/{measure}")
-    return EN_DASH if value is None else percent(value)

@@ -1,6 +1,6 @@
 """How the models of a run were asked and their answers measured, in sentences."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from finer1.params import Params
 from finer1.report.inputs import Inputs
@@ -61,9 +61,13 @@ def _decoding(inputs: Inputs) -> str:
         if settings.temperature
         else "greedy"
     )
+    by_strategy: dict[str, list[str]] = defaultdict(list)
+    for model, asked in inputs.asked.items():
+        for strategy in asked.strategies:
+            by_strategy[strategy].append(inputs.names[model])
     strategies = "; ".join(
-        f"{inputs.names[model]}: {', '.join(asked.strategies)}"
-        for model, asked in inputs.asked.items()
+        f"asked by strategy {strategy}: {', '.join(models)}"
+        for strategy, models in by_strategy.items()
     )
     votes = [
         f"{settings.votes.samples} more for {asked.votes} questions of {inputs.names[model]}"
@@ -73,8 +77,8 @@ def _decoding(inputs: Inputs) -> str:
     more = f" For the share of votes, {', '.join(votes)}, at {settings.votes.temperature:g}."
     return (
         f"{way}, at most {settings.max_tokens} tokens, system prompt "
-        f"{inputs.params.prompt.system}; one completion per question and model. How they were "
-        f"asked: {strategies}.{more if votes else ''}"
+        f"{inputs.params.prompt.system}; one completion per question and model; "
+        f"{strategies}.{more if votes else ''}"
     )
 
 

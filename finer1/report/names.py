@@ -4,17 +4,17 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from finer1.evaluation.verdicts import MODELS
-from finer1.evaluation_params import CorruptedModel, GeneralModel, ModelEntry
+from finer1.evaluation_params import GeneralModel, ModelEntry
 from finer1.params import Params
 from finer1.zoo.entry import read_entry
+from finer1.zoo.loading import CLIP_CONFIG
 
 MODEL_NAMES = {"base": "base", "sft": "SFT", "tapo": "TAPO"}
 """The run's own models."""
 _ENTRY = (".yaml", ".yml")
 
 
-def titles(models: Mapping[str, ModelEntry | CorruptedModel | GeneralModel]) -> dict[str, str]:
+def titles(models: Mapping[str, ModelEntry | GeneralModel]) -> dict[str, str]:
     """Name in a section of params.yaml -> title of its entry in the zoo; a folder keeps the name.
 
     Raises ValueError when an entry cannot be read.
@@ -26,28 +26,30 @@ def titles(models: Mapping[str, ModelEntry | CorruptedModel | GeneralModel]) -> 
 
 
 def model_names(params: Params) -> dict[str, str]:
-    """Model -> what it is called: the run's own first, then those of predict.models.
+    """Model -> what it is called: the run's own first, then those of predict.models."""
+    return MODEL_NAMES | names_in(params.predict.models)
 
-    A title that comes twice is told apart by the strategy, then by the name in the settings.
+
+def names_in(models: Mapping[str, ModelEntry | GeneralModel]) -> dict[str, str]:
+    """What the models of a section of params.yaml are called: by title, and how they are asked.
+
+    base, sft and tapo stand for the models of the run. Names that would come twice have the name
+    in the settings behind them. Raises ValueError when an entry cannot be read.
     """
-    found = titles(params.predict.models)
-    with_strategy = {
-        name: f"{title}, {params.predict.models[name].strategy}" for name, title in found.items()
+    known = titles(models) | {name: MODEL_NAMES[name] for name in models if name in MODEL_NAMES}
+    asked = {name: f"{known[name]}{_strategy(item)}" for name, item in models.items()}
+    times = Counter([*asked.values(), *MODEL_NAMES.values()])
+    return {
+        name: text if name in MODEL_NAMES or times[text] == 1 else f"{text} ({name})"
+        for name, text in asked.items()
     }
-    titled, asked = Counter(found.values()), Counter(with_strategy.values())
-    names = dict(MODEL_NAMES)
-    for name, title in found.items():
-        if titled[title] == 1 and title not in MODEL_NAMES.values():
-            names[name] = title
-        elif asked[with_strategy[name]] == 1:
-            names[name] = with_strategy[name]
-        else:
-            names[name] = f"{title} ({name})"
-    assert tuple(names)[: len(MODELS)] == MODELS
-    return names
 
 
-def every_name(params: Params) -> dict[str, str]:
-    """The same, and those of the models that are asked about corrupted images or benchmarks."""
-    others = titles(params.general.models) | titles(params.robustness.models)
-    return others | model_names(params)
+def _strategy(item: ModelEntry | GeneralModel) -> str:
+    """How a model that writes is asked, where it is not as the run's own are trained."""
+    if isinstance(item, GeneralModel) or item.strategy == "trained":
+        return ""
+    path = Path(item.model)
+    is_entry = item.model.endswith(_ENTRY)
+    is_clip = read_entry(path).kind == "clip" if is_entry else (path / CLIP_CONFIG).is_file()
+    return "" if is_clip else f", strategy {item.strategy}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from finer1.params import Params
@@ -17,6 +17,7 @@ from finer1.report.data import collect_data
 from finer1.report.figures import curve_chart
 from finer1.report.inputs import Inputs, Series
 from finer1.report.measures import collect_tables
+from finer1.report.names import names_in
 from finer1.report.pictures import Pictures, encode_uri
 from finer1.report.positions import position_charts
 from finer1.report.protocol import describe_mined_negative, describe_negative, describe_protocol
@@ -25,8 +26,9 @@ from finer1.report.results import collect_results
 from finer1.report.review import summarise_review
 from finer1.report.robustness import collect_robustness
 from finer1.report.samples import choose_concepts, choose_samples, worst_confusions
-from finer1.report.table import describe_encoder
+from finer1.report.table import ORDERS, describe_encoder
 
+_FOLDER = Path(__file__).parent
 CURVES_PER_STAGE = 9
 FIRST_CURVES = (
     "loss/total",
@@ -66,28 +68,22 @@ class Curves:
 
 def render_page(inputs: Inputs) -> str:
     """The whole page as HTML text; values from data are escaped."""
-    folder = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     pictures = Pictures(inputs.archive, inputs.images)
     final = inputs.verdicts["tapo"]
     options = inputs.params.questions.num_options
-    return environment.get_template("page.html").render(
-        style=Markup((folder / "page.css").read_text(encoding="utf-8")),
+    return _template().render(
+        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         title=inputs.params.report.title,
         warnings=teacher_warnings(inputs.rationales),
         caveats=inputs.params.caveats(),
-        results=collect_results(inputs.metrics, inputs.names, options),
+        results=collect_results(
+            inputs.metrics, inputs.names, options, ORDERS[inputs.params.questions.order]
+        ),
         compared=view_comparison(inputs),
         tables=collect_tables(inputs),
         positions=position_charts(inputs.metrics, inputs.names, options),
-        calibration=collect_calibration(inputs.metrics, list(inputs.names)),
-        robustness=collect_robustness(inputs.metrics, list(inputs.params.robustness.models)),
+        calibration=collect_calibration(inputs.metrics, inputs.names),
+        robustness=collect_robustness(inputs.metrics, names_in(inputs.params.robustness.models)),
         clip_note=clip_note(inputs.params, inputs.wordless),
         encoder=describe_encoder(inputs.params.score.encoder),
         confidence=f"{100 * inputs.metrics['confidence']:.0f}",
@@ -114,6 +110,17 @@ def render_page(inputs: Inputs) -> str:
         params_hash=hash_params(inputs.params),
         questions_hash=hash_questions(inputs.questions),
     )
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
 
 
 def teacher_warnings(rationales: Sequence[Rationale]) -> list[str]:

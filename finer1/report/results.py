@@ -43,6 +43,8 @@ class Column:
 
     setting: str
     side: str
+    order: str
+    """Of the options, in words; empty where open-world."""
     images: int
     classes: int
 
@@ -63,16 +65,16 @@ class Results:
 
 
 def collect_results(
-    metrics: Mapping[str, float], names: Mapping[str, str], num_options: int
+    metrics: Mapping[str, float], names: Mapping[str, str], num_options: int, order: str
 ) -> Results:
     """Tables, charts and headline from the metrics of `score`.
 
-    names: model -> what it is called.
+    names: model -> what it is called. order: of the options of closed questions, in words.
     """
     cells = [cell for cell in CELLS if f"{MODELS[0]}/{'/'.join(cell)}/n" in metrics]
     return Results(
         lead=_lead(metrics, cells),
-        columns=tuple(_column(metrics, cell) for cell in cells),
+        columns=tuple(_column(metrics, cell, order) for cell in cells),
         models=tuple(
             ResultRow(model, name, tuple(_accuracy(metrics, model, c) for c in cells))
             for model, name in names.items()
@@ -126,9 +128,10 @@ def _lead(metrics: Mapping[str, float], cells: Sequence[Cell]) -> tuple[str, ...
     return tuple(sentences)
 
 
-def _column(metrics: Mapping[str, float], cell: Cell) -> Column:
+def _column(metrics: Mapping[str, float], cell: Cell, order: str) -> Column:
     key = f"{MODELS[0]}/{'/'.join(cell)}"
-    return Column(*cell, int(metrics[f"{key}/n"]), int(metrics[f"{key}/classes"]))
+    order = order if cell[0] == "closed" else ""
+    return Column(*cell, order, int(metrics[f"{key}/n"]), int(metrics[f"{key}/classes"]))
 
 
 def _accuracy(metrics: Mapping[str, float], model: str, cell: Cell) -> Figure | None:

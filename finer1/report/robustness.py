@@ -68,7 +68,7 @@ class RobustnessRow:
     """Accuracies of one model under one corruption, per cent."""
 
     model: str
-    """Its name in params.robustness."""
+    """What it is called."""
     corruption: str
     """In words; `mean of all` first."""
     clean: str
@@ -83,19 +83,24 @@ class RobustnessView:
     note: str
     """What was done, and that it is not ImageNet-C."""
     legend: tuple[tuple[str, Markup], ...]
-    """(model, its line and mark as a small SVG)."""
+    """(what the model is called, its line and mark as a small SVG)."""
     charts: tuple[tuple[str, Markup], ...]
     """(caption, SVG): the mean over the corruptions first, then each."""
     severities: tuple[int, ...]
     relative: tuple[tuple[str, int, str], ...]
-    """(model, images, mean accuracy over all corruptions and severities, per cent of the clean
-    one); a dash where no clean image was named right."""
+    """(what the model is called, images, mean accuracy over all corruptions and severities, per
+    cent of the clean one); a dash where no clean image was named right."""
     rows: tuple[RobustnessRow, ...]
     """The figures of the charts in words, for a table: the charts themselves are not read out."""
 
 
-def collect_robustness(metrics: Mapping[str, float], names: Sequence[str]) -> RobustnessView | None:
-    """Charts and table of the models `names` of params.robustness; None where none was scored."""
+def collect_robustness(
+    metrics: Mapping[str, float], names: Mapping[str, str]
+) -> RobustnessView | None:
+    """Charts and table of the models of params.robustness; None where none was scored.
+
+    names: name in the settings -> what the model is called.
+    """
     scored = [name for name in names if _key(name, CLEAN, "n") in metrics]
     if not scored:
         return None
@@ -116,13 +121,13 @@ def collect_robustness(metrics: Mapping[str, float], names: Sequence[str]) -> Ro
         charts.append((title(corruption), svg))
     return RobustnessView(
         note=NOTE,
-        legend=tuple((name, swatch(lines[name])) for name in scored),
+        legend=tuple((names[name], swatch(lines[name])) for name in scored),
         charts=tuple(charts),
         severities=severities,
-        relative=tuple((name, *_relative(metrics, name)) for name in scored),
+        relative=tuple((names[name], *_relative(metrics, name)) for name in scored),
         rows=tuple(
             RobustnessRow(
-                name,
+                names[name],
                 title(corruption),
                 percent(metrics[_key(name, CLEAN, "accuracy")]),
                 tuple(_percent(metrics, name, (corruption, severity)) for severity in severities),

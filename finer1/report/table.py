@@ -11,19 +11,24 @@ from finer1.report.names import model_names
 
 SPELLING = "char_ngrams"
 """The text encoder that knows spelling alone."""
+ORDERS = {"shuffled": "options shuffled", "stored": "truth first"}
+"""questions.order in words; they stand wherever closed questions are scored by inclusion."""
 _EMPTY = "-"
 
 
 def run_table(params: Params, metrics: Mapping[str, float]) -> str:
     """result_table of a run. Raises ValueError when an entry of the zoo cannot be read."""
-    return result_table(metrics, model_names(params), params.score.encoder)
+    order = ORDERS[params.questions.order]
+    return result_table(metrics, model_names(params), params.score.encoder, order)
 
 
-def result_table(metrics: Mapping[str, float], names: Mapping[str, str], encoder: str) -> str:
+def result_table(
+    metrics: Mapping[str, float], names: Mapping[str, str], encoder: str, order: str
+) -> str:
     """Accuracies, paired differences and the released rules' figures, as aligned ASCII text.
 
     metrics: those of the stage `score`. names: model -> what it is called. encoder: that of the
-    similarity.
+    similarity. order: of the options of closed questions, in words.
     """
     cells = [cell for cell in CELLS if f"{MODELS[0]}/{'/'.join(cell)}/n" in metrics]
     pairs = [pair for pair in model_pairs(tuple(names)) if pair != PAIRS[-1]]
@@ -58,9 +63,9 @@ def result_table(metrics: Mapping[str, float], names: Mapping[str, str], encoder
             "",
             *others[2],
             "",
-            "The released evaluator's rules: inclusion in %, and open-world, behind it, the "
-            "relative semantic",
-            f"similarity in % (by {describe_encoder(encoder)}).",
+            f"The released evaluator's rules: inclusion in % (closed-world: {order}), and behind",
+            "it, open-world, the relative semantic similarity",
+            f"in % (by {describe_encoder(encoder)}).",
         ]
     )
 

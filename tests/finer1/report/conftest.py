@@ -127,7 +127,7 @@ AUDIT = {
 
 
 def _with_further(params, folder):
-    direct = ModelEntry(model="models/base/world", strategy="direct")
+    direct = ModelEntry(model="models/base/world", strategy="direct", max_tokens=None)
     return _with_models(params, {"direct": direct, "clip_l": _enter(folder, "CLIP-L")})
 
 
@@ -139,7 +139,7 @@ def _with_models(params, models):
 def _enter(folder, title):
     path = folder / f"{title}.yaml"
     path.write_text(ENTRY.format(title=title), encoding="utf-8")
-    return ModelEntry(model=str(path), strategy="direct")
+    return ModelEntry(model=str(path), strategy="direct", max_tokens=None)
 
 
 def _splits(archive):

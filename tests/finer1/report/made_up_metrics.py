@@ -1,23 +1,23 @@
 """Metrics of a run over published datasets, as `score` would record them."""
 
+from finer1.evaluation.metrics import BOUNDS
 from finer1.report.published import SIDES
 
-INTERVALS = {
-    "accuracy": "",
-    "paper_accuracy": "paper_",
-    "similarity": "similarity_",
-    "similarity_paper": "similarity_paper_",
-}
+RATES = (
+    "macro_accuracy", "tagged", "formatted", "truth_among_options", "answer_is_prediction",
+    "hedged", "answered_seen_class", "cut_off", "tokens",
+)  # fmt: skip
 
 
 def cell(key, **values):
     """Metrics under `key`: measure -> (value, half width of its interval)."""
     metrics = {f"{key}/n": 100.0, f"{key}/classes": 10.0}
     for measure, (value, half) in values.items():
+        low, high = BOUNDS[measure]
         metrics |= {
             f"{key}/{measure}": value,
-            f"{key}/{INTERVALS[measure]}low": value - half,
-            f"{key}/{INTERVALS[measure]}high": value + half,
+            f"{key}/{low}": value - half,
+            f"{key}/{high}": value + half,
         }
     return metrics
 
@@ -30,16 +30,10 @@ def everything(model, datasets, value, is_closed_only=False):
         if setting == "open":
             measures |= dict.fromkeys(("similarity", "similarity_paper"), (value, 0.05))
         for side in SIDES:
-            for dataset in datasets:
-                metrics |= cell(f"{model}/{dataset}/{setting}/{side}", **measures)
-            key = f"{model}/{setting}/{side}"
-            metrics |= cell(key, **measures)
-            names = (
-                "macro_accuracy", "formatted", "truth_among_options", "answer_is_prediction",
-                "hedged", "answered_seen_class", "cut_off", "tokens",
-            )  # fmt: skip
-            metrics |= {f"{key}/{name}": value for name in names}
+            places = (model, *(f"{model}/{dataset}" for dataset in datasets))
+            for key in (f"{place}/{setting}/{side}" for place in places):
+                metrics |= cell(key, **measures) | {f"{key}/{name}": value for name in RATES}
     for place in (1, 2, 3, 4):
         key = f"{model}/closed/position_{place}"
         metrics |= {f"{key}/n": 50.0, f"{key}/accuracy": value, f"{key}/answered": 0.25}
-    return metrics
+    return metrics | {f"{model}/closed/position_none/answered": 0.0}

@@ -10,15 +10,20 @@ VOTES = [(0.25, False), (0.5, True), (0.5, False), (0.75, True), (1.0, True), (1
 
 @pytest.fixture(scope="module")
 def view():
-    return collect_calibration(vote_metrics("tapo", VOTES), ["base", "sft", "tapo"])
+    return collect_calibration(vote_metrics("tapo", VOTES), {"base": "base", "tapo": "TAPO"})
 
 
 def test_models_without_votes_have_no_chart(view):
-    assert [model for model, _, _ in view.charts] == ["tapo"]
+    assert [name for name, _, _ in view.charts] == ["TAPO"]
+    assert {row.model for row in view.rows} == {"TAPO"}
 
 
 def test_a_run_without_votes_shows_nothing():
-    assert collect_calibration({"tapo/open/seen/accuracy": 0.5}, ["tapo"]) is None
+    assert collect_calibration({"tapo/open/seen/accuracy": 0.5}, {"tapo": "TAPO"}) is None
+
+
+def test_the_note_says_which_questions_have_votes(view):
+    assert "open and closed ones, about seen and unseen sub-categories, all together" in view.note
 
 
 def test_bins_stand_in_a_table(view):

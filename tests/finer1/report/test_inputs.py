@@ -1,5 +1,8 @@
+import json
+
 import pytest
 
+from finer1.report.general_scores import BENCHMARKS, Score, read_scores
 from finer1.report.inputs import read_log
 
 
@@ -20,3 +23,21 @@ def test_a_broken_log_line_is_named(tmp_path):
     path.write_text('{"step": 1, "metrics": {"loss": 1.0}}\n{"step": 2}\n')
     with pytest.raises(ValueError, match=r"sft\.jsonl:2"):
         read_log(path)
+
+
+def test_scores_of_benchmarks_come_with_what_they_are_worth(tmp_path):
+    tasks = {
+        "mme": {"figures": {"n": 8, "perception": 1600.0, "total": 9.0, "unfinished": 0.25}},
+        "seed": {"figures": {"n": 8, "unfinished": 0.0}},  # a limit may leave no figure
+        "imagewikiqa": {
+            "figures": {"n": 7, "accuracy": 0.5, "low": 0.4, "high": 0.6, "unparsed": 0.1}
+        },
+    }
+    content = json.dumps({"limit": 7, "tasks": tasks})
+    (tmp_path / "general@q.json").write_text(content, encoding="utf-8")
+    assert read_scores(tmp_path, ["q"]) == {
+        "q": [
+            Score(BENCHMARKS["imagewikiqa"], 50.0, 7, 40.0, 60.0, limit=7, unparsed=10.0),
+            Score(BENCHMARKS["mme"], 1600.0, 8, limit=7, unfinished=25.0),
+        ]
+    }

@@ -10,6 +10,7 @@ from finer1.report.inputs import read_inputs
 from finer1.report.names import MODEL_NAMES
 from finer1.report.page import TEMPLATE_WARNING, collect_curves, hash_params, render_page
 from finer1.report.published import DATASETS, published_names
+from finer1.report.results import collect_results
 from finer1.report.results_file import result_rows, rows_as_csv
 from finer1.teacher.yields import ClassYield
 from tests.finer1.report.made_up_metrics import everything
@@ -114,7 +115,13 @@ def test_further_models_stand_in_the_tables(other):
 
 
 def test_votes_have_a_section_of_their_own(other):
-    assert "How sure, and how right" in other
+    section = other.split('<section id="certainty">')[1].split("</section>")[0]
+    assert "How sure, and how right" in section
+    assert '<th scope="row">TAPO</th>' in section
+
+
+def test_a_mark_stays_beside_the_name(page):
+    assert '<span class="marked"><i class="key tapo"></i>TAPO</span>' in page
 
 
 def test_the_result_table_prints_accuracy_and_difference(page):
@@ -127,7 +134,14 @@ def test_the_result_table_prints_accuracy_and_difference(page):
 
 def test_paper_accuracy_stands_beside(page):
     # base writes no tag but the hostile name in its output: open-world right on that class, 2 of 6.
-    assert page.count("paper 33.3") >= 2
+    assert page.count("inclusion 33.3") >= 2
+
+
+def test_closed_columns_say_the_order_of_the_options(metrics, page):
+    section = page.split('<section id="results">')[1].split("</section>")[0]
+    assert section.count("options shuffled") == 2  # seen and unseen
+    stored = collect_results(metrics, MODEL_NAMES, 4, "truth first")
+    assert [column.order for column in stored.columns] == ["", "", "truth first", "truth first"]
 
 
 def test_an_ordinary_teacher_gives_no_warning(page):
@@ -171,6 +185,7 @@ def test_the_published_tables_are_folded_away_without_their_datasets(page):
     assert section.count("<details>") == 1
     assert "Tables 1, 2 and 6 as published" in section
     assert section.count(">not run<") == 18 + 14 + 14
+    assert "Table 1: Closed-world accuracy, not run" in section
 
 
 def test_the_encoder_is_named_with_what_it_knows(page):

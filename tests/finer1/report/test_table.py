@@ -9,7 +9,7 @@ from finer1.report.table import experiment_table, points, result_table, run_tabl
 
 
 def tell(metrics, names=MODEL_NAMES):
-    return result_table(metrics, names, "char_ngrams")
+    return result_table(metrics, names, "char_ngrams", "options shuffled")
 
 
 def test_result_table_has_a_row_per_model_and_difference(metrics):
@@ -35,7 +35,14 @@ def test_result_table_prints_the_released_rules_below(metrics):
     # Open: inclusion, then similarity; closed: inclusion alone. sft is right on 2 of 6 seen.
     assert line.split("  ")[-1].strip() == "0.0"
     assert "33.3, " in line
-    assert "similarity in % (by char_ngrams: spelling alone)." in tell(metrics)
+    assert "in % (by char_ngrams: spelling alone)." in tell(metrics)
+
+
+def test_inclusion_comes_with_the_order_of_the_options(params, metrics):
+    assert "inclusion in % (closed-world: options shuffled)" in run_table(params, metrics)
+    questions = params.questions.model_copy(update={"order": "stored"})
+    stored = params.model_copy(update={"questions": questions})
+    assert "inclusion in % (closed-world: truth first)" in run_table(stored, metrics)
 
 
 def test_further_models_have_rows_and_differences(further):
