@@ -20,11 +20,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.policies import question_files
+from finer1.evaluation_params import OWN_MODELS
 from finer1.records import Prediction, Question, Row, read_jsonl, write_jsonl
 from finer1.reference.classes import released_classes
 from finer1.released.rows import ReleasedRow
 
-MODELS = ("base", "sft", "tapo")
 SAMPLES = 1000
 """Bootstrap rounds."""
 NUM_WORDS = 120
@@ -34,7 +34,7 @@ WORDS = ("image", "shows", "dark", "bill", "pale", "legs", "white", "spots", "al
 ROWS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "stage, closed": (("tapo",), ("closed",)),
     "stage, open, char_ngrams": (("tapo",), ("open",)),
-    "stage, three models, both, char_ngrams": (MODELS, ("closed", "open")),
+    "stage, three models, both, char_ngrams": (OWN_MODELS, ("closed", "open")),
 }
 """Rows of the stage's own path: models and settings."""
 
@@ -46,7 +46,7 @@ def write_inputs(rows: Sequence[tuple[str, ReleasedRow]], folder: Path, seed: in
     """
     lines: list[str] = []
     questions: list[Question] = []
-    predictions: dict[str, list[Prediction]] = {model: [] for model in MODELS}
+    predictions: dict[str, list[Prediction]] = {model: [] for model in OWN_MODELS}
     generator = random.Random(seed)
     for number, (dataset, row) in enumerate(rows):
         fields = {"image_path": row.image_path, "question": row.question, "options": row.options}
@@ -57,14 +57,14 @@ def write_inputs(rows: Sequence[tuple[str, ReleasedRow]], folder: Path, seed: in
         for setting in ("closed", "open"):
             key = f"{setting}/{dataset}/{number}"
             questions.append(_question(key, dataset, row, setting))
-            for model in MODELS:
+            for model in OWN_MODELS:
                 text = make_completion(row, generator)
                 predictions[model].append(Prediction(key, model, "none", "", text, 150, "stop"))
     (folder / "outputs.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for setting in ("closed", "open"):
         kept = [item for item in questions if item.setting == setting]
         write_jsonl(folder / f"questions_{setting}.jsonl", kept)
-        for model in MODELS:
+        for model in OWN_MODELS:
             mine = [row for row in predictions[model] if row.question_id.startswith(setting)]
             write_jsonl(folder / f"{model}_{setting}.jsonl", mine)
 

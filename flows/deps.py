@@ -50,7 +50,7 @@ _FIND_READER = {
 }
 _REFERENCE = Path("finer1/reference")
 _LOAD_ENGINE = "finer1.engines.interface.load_engine"
-_FIND_ASKED = "finer1.zoo.loading.find_asked"
+_FIND_ASKED = {"finer1.zoo.loading.find_asked", "finer1.zoo.loading.find_for_stage"}
 _SERVED = Path("finer1/engines/openai.py")
 """The engine for entries of the zoo that a server has."""
 _OWN_MODELS_ONLY = Path("finer1/engines/vllm_server.py")
@@ -75,7 +75,7 @@ def code_deps(stage: str, root: Path) -> list[str]:
     called = set[str]().union(*(imported_modules(root / path) for path in closure - PLUMBING))
     deps: set[str] = set()
     if _LOAD_ENGINE in called:
-        engines = _engines(stage, root) | ({_SERVED} if _FIND_ASKED in called else set())
+        engines = _engines(stage, root) | ({_SERVED} if _FIND_ASKED & called else set())
         closure |= import_closure(engines, root)
     if _FIND_READER & called:
         closure |= import_closure(_defining("read", Path("finer1/datasets"), root), root)

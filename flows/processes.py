@@ -1,6 +1,5 @@
 """Child processes that end with their parent and whose lines are handed on as they come."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -8,8 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
+from finer1.lifetime import dying_with_parent
 
 
 def stream(
@@ -31,7 +29,7 @@ def stream(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        preexec_fn=_die_with_parent,
+        preexec_fn=dying_with_parent(),
     ) as process:
         try:
             for line in process.stdout or ():
@@ -67,7 +65,3 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.wait(timeout=10)
     except subprocess.TimeoutExpired:
         process.kill()
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -42,7 +42,7 @@ from finer1.general.imagewikiqa import (
     score_wiki,
 )
 from finer1.prompts import SYSTEM_PROMPTS
-from finer1.zoo.loading import AskedModel, find_asked
+from finer1.zoo.loading import AskedModel, find_for_stage
 from tasks.asking import start_engine
 from tasks.exit_codes import BAD_INPUT
 from tasks.stage import Context, main
@@ -57,7 +57,7 @@ def general(context: Context, name: str) -> dict[str, float]:
         raise ValueError(
             f"general.models has no {name}; it has {', '.join(settings.models) or 'none'}"
         )
-    model = find_asked(Path(settings.models[name].model), context.home)
+    model = find_for_stage(Path(settings.models[name].model), context.home, context.stage)
     _check(context, model)
     scored = {task: _kept(context, task, model) for task in settings.tasks}
     content = {

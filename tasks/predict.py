@@ -27,7 +27,7 @@ def predict(context: Context, model: str) -> dict[str, float]:
     folder: Path = getattr(paths, model)
     own = AskedModel("chat", folder, str(folder), None, None)
     engine = start_engine(context, own, asked)
-    rows = predictions(context, model, engine, asked, material.shown)
+    rows = predictions(context, model, engine, asked, material.shown, None)
     if settings.votes.samples and model in settings.votes.models:
         rows = with_votes(context, rows, engine, asked, material)
     write_jsonl(paths.predictions / f"{model}.jsonl", rows)

@@ -23,8 +23,7 @@ from finer1.robustness.asking import (
     corrupt_questions,
     show_corrupted,
 )
-from finer1.robustness.corruptions import check_corruptions
-from finer1.zoo.loading import AskedModel, find_asked
+from finer1.zoo.loading import AskedModel, find_for_stage
 from tasks.asking import Material, ask_all, load_material, metrics_of, predictions, start_engine
 from tasks.baseline import clip_predictions
 from tasks.exit_codes import BAD_INPUT
@@ -38,8 +37,7 @@ def robustness(context: Context, name: str) -> dict[str, float]:
         raise ValueError(
             f"robustness.models has no {name}; it has {', '.join(settings.models) or 'none'}"
         )
-    check_corruptions(settings.corruptions, settings.severities)
-    model = find_asked(Path(settings.models[name].model), context.home)
+    model = find_for_stage(Path(settings.models[name].model), context.home, context.stage)
     if model.kind == "clip" and settings.setting == "open":
         raise ValueError(
             f"robustness.models.{name} is a CLIP model, which answers closed questions alone; set "
@@ -70,15 +68,14 @@ def _ask(
     cells = all_cells(settings.corruptions, settings.severities)
     shown = show_corrupted(material.shown, [row.image_id for row in questions], cells, seed)
     if model.kind == "clip":
-        assert model.entry is not None
         copies = corrupt_questions(questions, cells)
         records = copy_records(copies, material.images, shown)
         material = replace(material, questions=copies, images=records, shown=shown)
-        return clip_predictions(context, context.stage, model.entry, material)
-    strategy = settings.models[name].strategy
-    asked = corrupt_asked(ask_all(context, material, questions, strategy, model), cells)
+        return clip_predictions(context, context.stage, model, material)
+    entry = settings.models[name]
+    asked = corrupt_asked(ask_all(context, material, questions, entry.strategy, model), cells)
     engine = start_engine(context, model, asked)
-    return predictions(context, context.stage, engine, asked, shown)
+    return predictions(context, context.stage, engine, asked, shown, entry.max_tokens)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The rules of the design that can be checked by reading the code."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,19 @@ def test_the_environment_is_read_at_the_border(path):
 
 
 @every_module
+def test_no_loader_is_left_to_ask_whether_to_run_a_models_code(path):
+    # transformers asks on the terminal, and runs it on `y`, where the argument is missing.
+    calls = [
+        node
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and re.fullmatch(r"Auto\w+\.from_(pretrained|config)|vllm\.LLM", ast.unparse(node.func))
+    ]
+    given = [{word.arg: ast.unparse(word.value) for word in node.keywords} for node in calls]
+    assert all(words.get("trust_remote_code") == "False" for words in given)
+
+
+@every_module
 def test_modules_are_short(path):
     assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= 300
 
@@ -107,7 +121,7 @@ def test_runtime_is_a_parameter_of_no_stage():
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_validates(name):
     values = load_values(ROOT / "params.yaml")
-    assert plan_experiments(values, [name], None, lambda dataset: {}).trials
+    assert plan_experiments(values, [name], None, lambda dataset: {}, lambda path: True).trials
 
 
 def test_groups_name_only_experiments():

@@ -7,11 +7,10 @@ own, with limits on memory, time and files, so that nothing one file breaks reac
 
 Standard input: for each file a JSON line {"bytes": n, "variables": [...]} and its n bytes.
 Standard output: for each file a JSON line [exit code, text]; the text is {column: [values]} in
-JSON where the code is 0, else the last words of the parser. Only the standard library and scipy
-are imported, as the program runs by its path in Python's isolated mode.
+JSON where the code is 0, else the last words of the parser. Only the standard library, scipy and
+finer1/lifetime.py are imported, as the program runs by its path in Python's isolated mode.
 """
 
-import ctypes
 import io
 import json
 import os
@@ -19,6 +18,7 @@ import resource
 import signal
 import sys
 import warnings
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -29,11 +29,11 @@ ANSWER_BYTES = 64 << 20
 MOST_VALUES = 1_000_000
 """Most values of one variable; a few KB of zeros, compressed, could become billions."""
 
-_PR_SET_PDEATHSIG = 1
-
 
 def main() -> None:
     """Answer each request on standard input; the only argument is the parent's process id."""
+    # Last, so that no file beside the project's stands before the modules of the libraries.
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
     _die_with_parent(int(sys.argv[1]))
     # Threads would count against the memory limit, and there is nothing here for them to do.
     os.putenv("OPENBLAS_NUM_THREADS", "1")
@@ -126,10 +126,11 @@ def _limit() -> None:
 
 def _die_with_parent(parent: int) -> None:
     """Ask Linux to end this process with its parent; it may be gone already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+    from finer1.lifetime import dying_with_parent
+
+    dying_with_parent()()
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -75,9 +75,15 @@ def _load_transformers(name: str, source: Path, device: str) -> Encoder:
     from finer1.policy.folder import pick_device
 
     with _loading(name):
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, local_files_only=True, trust_remote_code=False
+        )
         model = AutoModel.from_pretrained(
-            source, dtype=torch.float32, local_files_only=True, use_safetensors=True
+            source,
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
     if tokenizer.pad_token is None:
         raise ValueError(f"concepts.encoder: {name} has no padding token; use another text model")

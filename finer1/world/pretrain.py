@@ -98,8 +98,10 @@ def save_base(
 
 def measure_base(folder: Path, seed: int) -> str:
     """The model card of the saved base, with figures of the weights as they are on disk."""
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
-    processor = AutoProcessor.from_pretrained(folder)
+    model = AutoModelForImageTextToText.from_pretrained(
+        folder, dtype=torch.float32, trust_remote_code=False
+    ).eval()
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
     figures = {
         f"S2, {name}": figure
         for name, figure in measure.measure_reasoning(model, processor).items()

@@ -48,9 +48,47 @@ def test_prose_under_the_reward_for_sections_is_refused(values):
 
 @pytest.mark.parametrize(("name", "words"), [("base", "model of the run itself"), ("A", "pattern")])
 def test_a_further_model_has_a_name_of_its_own(values, name, words):
-    values["predict"]["models"] = {name: {"model": "models/base/world", "strategy": "direct"}}
+    entry = {"model": "models/base/world", "strategy": "direct", "max_tokens": None}
+    values["predict"]["models"] = {name: entry}
     with pytest.raises(ValueError, match=words):
         check_params(values, "x")
+
+
+@pytest.mark.parametrize("tokens", [1, 2048, None])
+def test_a_further_model_may_write_longer_completions(values, tokens):
+    entry = {"model": "m", "strategy": "cot", "max_tokens": tokens}
+    values["predict"]["models"] = values["robustness"]["models"] = {"x": entry}
+    params = check_params(values, "x")
+    assert params.predict.models["x"].max_tokens == tokens
+    assert params.robustness.models["x"].max_tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "sentence"),
+    [
+        ("robustness", "corruptions", ["fog", "fog"], "fog comes twice; name each once"),
+        ("robustness", "corruptions", [], "name at least one"),
+        ("robustness", "severities", [2, 1, 2], "2 comes twice; name each once"),
+        ("robustness", "severities", [], "name at least one"),
+        ("general", "tasks", ["mme", "mme"], "mme comes twice; name each once"),
+        ("general", "tasks", [], "name at least one"),
+    ],
+)
+def test_what_is_run_is_named_once_each(values, section, key, value, sentence):
+    values[section][key] = value
+    with pytest.raises(ValueError) as error:
+        check_params(values, "x")
+    assert str(error.value) == f"x: {section}.{key}: {sentence}"
+
+
+@pytest.mark.parametrize("key", ["robustness.corruptions", "general.tasks"])
+def test_what_cannot_be_run_is_the_only_thing_reported(values, key):
+    section, name = key.split(".")
+    values[section][name] = ["rain"]
+    with pytest.raises(ValueError) as error:
+        check_params(values, "x")
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"x: {key}.0: Input should be ")
 
 
 def test_released_questions_in_the_stored_order_are_valid(values):

@@ -15,9 +15,9 @@ from finer1.records import write_jsonl
 
 epochs = load_params(Path("params.yaml")).sft.epochs
 rest = dict(
-    is_correct_paper=True, is_formatted=True, is_hedged=False, is_truth_among_options=True,
-    is_answer_predicted=True, is_cut_off=False, answer="a", named=None, truth_position=None,
-    answer_position=None, num_tokens=3,
+    is_correct_paper=True, is_tagged=True, is_formatted=True, is_hedged=False,
+    is_truth_among_options=True, is_answer_predicted=True, is_cut_off=False, answer="a",
+    named=None, truth_position=None, answer_position=None, num_options=0, num_tokens=3,
 )
 write_jsonl(Path("data/verdicts.jsonl"), [
     Verdict(question_id=f"{setting}/{seen}/{number}", image_id=f"i{number}", model=model,

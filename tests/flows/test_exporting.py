@@ -1,6 +1,7 @@
 """`finer1 data export`: what it needs, and what it leaves alone."""
 
 import io
+import shlex
 
 import pytest
 from PIL import Image
@@ -37,6 +38,18 @@ def test_an_export_replaces_an_earlier_one(exported_run):
 def test_a_folder_with_other_files_is_left_alone(exported_run):
     with pytest.raises(ValueError, match="holds other files"):
         export_lmms_eval(exported_run, exported_run / "data")
+
+
+def test_a_file_in_place_of_the_folder_is_refused(exported_run):
+    with pytest.raises(ValueError, match=r"params\.yaml is a file; name a new"):
+        export_lmms_eval(exported_run, exported_run / "params.yaml")
+
+
+def test_the_printed_command_is_one_for_a_shell(exported_run, capsys):
+    export_lmms_eval(exported_run, exported_run / "my tasks")
+    command = capsys.readouterr().out.partition("python -m")[2].replace("\\\n", " ")
+    words = shlex.split(command)
+    assert words[words.index("--include_path") + 1] == f"{exported_run}/my tasks"
 
 
 def test_a_run_without_questions_says_what_makes_them(exported_run):

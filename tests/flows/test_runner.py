@@ -105,7 +105,7 @@ def test_a_setting_may_make_the_stage_that_is_asked_for(project, capsys):
     (project / "dvc.yaml").write_text(graph + made)
     with pytest.raises(ValueError, match="no stage baseline@x"):
         run(Request(("baseline@x",)), project)
-    entry = "predict.models={x: {model: m, strategy: cot}}"
+    entry = "predict.models={x: {model: m, strategy: cot, max_tokens: null}}"
     assert run(Request(("baseline@x",), assignments=(entry,)), project) == 0
     assert (project / "data/x.txt").read_text() == "x cot\n"
 

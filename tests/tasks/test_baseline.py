@@ -19,7 +19,7 @@ from finer1.images import write_archive
 from finer1.records import ImageRecord, Prediction, Question, SplitRecord, read_jsonl, write_jsonl
 from flows.smoke import prepare
 from flows.values import set_values
-from tasks.asking import ask_all, choose_voted, load_material
+from tasks.asking import ask_all, load_material
 from tasks.baseline import baseline
 
 LABELS = ("ash wren", "elm wren", "oak wren")
@@ -59,16 +59,26 @@ def material(make_context):
 
 
 @pytest.fixture
-def context_of(make_context, tmp_path):
+def context_of(of_path, tmp_path):
     """A context in which predict.models has one entry of the zoo."""
 
     def context_of(strategy="trained", **entry):
         path = tmp_path / "tiny.yaml"
         path.write_text(yaml.safe_dump(ENTRY | entry))
-        models = {"tiny": {"model": str(path), "strategy": strategy}}
-        return make_context("baseline@tiny", {"predict.models": models})
+        return of_path(path, strategy)
 
     return context_of
+
+
+@pytest.fixture
+def of_path(make_context):
+    """A context in which predict.models has the model of a path."""
+
+    def of_path(path, strategy="trained", max_tokens=None):
+        entry = {"model": str(path), "strategy": strategy, "max_tokens": max_tokens}
+        return make_context("baseline@tiny", {"predict.models": {"tiny": entry}})
+
+    return of_path
 
 
 @pytest.fixture
@@ -145,6 +155,23 @@ def test_a_further_model_is_asked_in_its_own_words(material, context_of, chat_se
     assert rows[1].prompt == "Name the bird."
 
 
+def test_a_model_without_templates_is_not_asked_as_trained(material, context_of):
+    with pytest.raises(ValueError, match="tiny.yaml: it has no templates of its own"):
+        baseline(context_of(kind="server"), "tiny")
+
+
+def test_a_further_model_has_its_own_longest_completion(material, of_path, context_of, chat_server):
+    url, asked = chat_server
+    context_of(kind="server")  # writes the entry
+    path = context_of(kind="server").params.predict.models["tiny"].model
+    for max_tokens in (None, 2048):
+        context = of_path(path, "direct", max_tokens)
+        baseline(replace(context, eval_server=url), "tiny")
+    lengths = [body.get("max_tokens", body.get("max_completion_tokens")) for _, body in asked]
+    assert set(lengths[:12]) == {context.params.predict.max_tokens}
+    assert set(lengths[12:]) == {2048}
+
+
 def test_material_decodes_no_image(material, make_context):
     context = make_context("predict@base")
     (context.params.paths.images / "w.zip").unlink()
@@ -153,27 +180,16 @@ def test_material_decodes_no_image(material, make_context):
     assert all(len(item.images) == 4 for item in asked.values())
 
 
-def test_votes_are_for_some_images_of_each_class_in_both_settings(material):
-    chosen = choose_voted(material, 1, seed=0)
-    assert len(chosen) == 6
-    images = {key.partition("/")[2] for key in chosen}
-    assert sorted(image.split("/")[1] for image in images) == [*LABELS]
-    assert chosen == choose_voted(list(reversed(material)), 1, seed=0)
-    assert choose_voted(material, 9, seed=0) == {question.id for question in material}
-
-
 @pytest.mark.slow
-def test_a_clip_model_answers_the_closed_questions_alone(material, context_of, tiny_clip):
-    context = context_of(
-        kind="clip", model=f"open_clip:{tiny_clip}", prompts={"templates": "imagenet80"}
-    )
+def test_a_clip_model_answers_the_closed_questions_alone(material, of_path, tiny_clip):
+    context = of_path(tiny_clip)
     baseline(context, "tiny")
     rows = rows_of(context)
     assert [row.question_id for row in rows] == [q.id for q in material if q.setting == "closed"]
     assert {row.strategy for row in rows} == {"zero_shot"}
     assert {row.num_tokens for row in rows} == {0}
     assert all(row.completion in {f"<answer>{label}</answer>" for label in LABELS} for row in rows)
-    assert rows[0].prompt.endswith(" and 79 more (imagenet80)")
+    assert rows[0].prompt == "a photo of a {}"
     assert rows[0].identity.startswith(f"open_clip:{tiny_clip}@")
 
 
@@ -182,7 +198,7 @@ def project(repository, tmp_path_factory):
     """A copy of the project with questions about the drawn world, and two further models."""
     copy = tmp_path_factory.mktemp("project")
     prepare(repository, copy, "smoke")
-    base = {"model": "models/base/world"}
+    base = {"model": "models/base/world", "max_tokens": None}
     set_values(
         copy / "params.yaml",
         {

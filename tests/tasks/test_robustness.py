@@ -15,7 +15,7 @@ from tasks.split import split
 CLIP_ENTRY = """
 title: tiny
 kind: clip
-model: open_clip:{folder}
+model: open_clip:{name}
 commit: null
 adapter: null
 prompts: null
@@ -35,9 +35,10 @@ def run(make_context, own_images):
         "questions.images_per_class": 2,
     }
 
-    def run(model, strategy="trained", **more):
+    def run(model, strategy="trained", max_tokens=None, **more):
         named = {key.replace("__", "."): value for key, value in more.items()}
-        named |= {"robustness.models": {"asked": {"model": str(model), "strategy": strategy}}}
+        entry = {"model": str(model), "strategy": strategy, "max_tokens": max_tokens}
+        named |= {"robustness.models": {"asked": entry}}
         context = make_context("robustness@asked", base | named)
         if not context.params.paths.questions.exists():
             for body in (download, split, questions):
@@ -49,14 +50,6 @@ def run(make_context, own_images):
     return run
 
 
-@pytest.fixture
-def clip_entry(tmp_path, tiny_clip):
-    """A zoo entry of the tiny CLIP model."""
-    path = tmp_path / "tiny.yaml"
-    path.write_text(CLIP_ENTRY.format(folder=tiny_clip), encoding="utf-8")
-    return path
-
-
 def test_an_unknown_model_is_named_with_the_known_ones(make_context):
     context = make_context("robustness@x", {"robustness.models": {}})
     with pytest.raises(ValueError, match="robustness.models has no x; it has none"):
@@ -64,16 +57,14 @@ def test_an_unknown_model_is_named_with_the_known_ones(make_context):
 
 
 def test_an_unknown_corruption_is_refused_before_anything_is_read(make_context):
-    entry = {"model": "models/nowhere", "strategy": "direct"}
-    changes = {"robustness.models": {"x": entry}, "robustness.corruptions": ["rain"]}
-    with pytest.raises(ValueError, match="robustness.corruptions: there is no corruption 'rain'"):
-        robustness(make_context("robustness@x", changes), "x")
+    with pytest.raises(ValueError, match="robustness.corruptions.0: Input should be 'gaussian_noi"):
+        make_context("robustness@x", {"robustness.corruptions": ["rain"]})
 
 
 def test_a_clip_model_is_not_asked_openly(make_context, tmp_path):
     path = tmp_path / "tiny.yaml"
-    path.write_text(CLIP_ENTRY.format(folder="ViT-L-14:openai"), encoding="utf-8")
-    entry = {"model": str(path), "strategy": "trained"}
+    path.write_text(CLIP_ENTRY.format(name="ViT-L-14:openai"), encoding="utf-8")
+    entry = {"model": str(path), "strategy": "trained", "max_tokens": None}
     context = make_context("robustness@x", {"robustness.models": {"x": entry}})
     with pytest.raises(
         ValueError, match="robustness.models.x is a CLIP model, .*setting to closed"
@@ -94,6 +85,17 @@ def test_each_copy_is_asked_about_once(run, tiny_model, capsys):
     scores = robustness_metrics("asked", asked, rows, Bootstrap(50, 0.95, 0))
     assert scores["asked/robustness/fog/5/n"] == 4
     assert "robustness@asked: 20/20 prompts" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_entry_may_set_the_longest_completion(run, tiny_model, caplog):
+    metrics, rows, _ = run(tiny_model, max_tokens=2, predict__max_tokens=6)
+    assert {row.num_tokens for row in rows} <= {1, 2}
+    cut_off = metrics["robustness/cut_off"]
+    assert (
+        f"robustness@asked: {cut_off} of 20 completions were cut off after 2 tokens; raise "
+        "max_tokens" in caplog.messages
+    )
 
 
 @pytest.mark.slow
@@ -119,8 +121,8 @@ def test_examples_are_shown_undamaged(run, tiny_model):
 
 
 @pytest.mark.slow
-def test_a_clip_model_chooses_among_the_options(run, clip_entry):
-    metrics, rows, context = run(clip_entry, robustness__setting="closed")
+def test_a_clip_model_chooses_among_the_options(run, tiny_clip):
+    metrics, rows, context = run(tiny_clip, robustness__setting="closed")
     assert metrics["robustness/questions"] == len(rows) == 4 * 5
     assert {row.strategy for row in rows} == {"zero_shot"}
     asked = read_jsonl(context.params.paths.questions, Question)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from finer1.params import load_params
-from tasks.stage import _logged_params
+from tasks.stage import _logged_params, settle_libraries
 from tasks.tracking import EXPERIMENT
 
 ROOT = Path(__file__).parents[2]
@@ -246,3 +246,19 @@ def test_several_processes_share_the_stage_tapo(project):
     done = run(project, "Path('ran').touch()", stage="tapo", WORLD_SIZE="2", RANK="1")
     assert done.returncode == 0, done.stderr
     assert (project / "ran").exists()
+
+
+def test_libraries_are_settled_the_same_whatever_the_user_has_set(monkeypatch):
+    monkeypatch.setattr("os.environ", {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"})
+    settle_libraries(3, is_online=False)
+    assert os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    assert os.environ["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"]) == ("3", "PASSIVE")
+    assert (os.environ["HF_HUB_OFFLINE"], os.environ["HF_HUB_DISABLE_PROGRESS_BARS"]) == ("1", "1")
+
+
+@pytest.mark.parametrize(("is_online", "said"), [(True, {}), (False, {"HF_HUB_OFFLINE": "0"})])
+def test_downloads_that_are_allowed_keep_their_bars(monkeypatch, is_online, said):
+    monkeypatch.setattr("os.environ", dict(said))
+    settle_libraries(0, is_online)
+    assert "HF_HUB_DISABLE_PROGRESS_BARS" not in os.environ

@@ -16,6 +16,12 @@ def settings(name=None, model=None, home=None):
 
 
 @pytest.fixture
+def copied(tiny_model, tmp_path):
+    """A copy of the tiny model."""
+    return shutil.copytree(tiny_model, tmp_path / "model")
+
+
+@pytest.fixture
 def hub(tmp_path, tiny_model, monkeypatch):
     """A cache of the hub that has the tiny model as `me/teacher`; its snapshot folder."""
     repository = tmp_path / "hub" / "models--me--teacher"
@@ -98,6 +104,35 @@ def test_without_generation_config_the_config_must_say_where_to_stop(tiny_model,
 def test_what_is_neither_folder_nor_pinned_is_refused(name):
     with pytest.raises(ValueError, match="neither a folder nor a model of the hub at a commit"):
         find_model("vllm", settings(name))
+
+
+OWN_CODE = [
+    ("processor_config.json", {"processor_class": "Own", "auto_map": {"AutoProcessor": "x.Own"}}),
+    ("processor_config.json", {"auto_map": {"AutoProcessor": "x.Own"}}),
+    (
+        "processor_config.json",
+        {"image_processor": {"auto_map": {"AutoImageProcessor": "x.Own"}}},
+    ),
+    (
+        "preprocessor_config.json",
+        {"image_processor_type": "Own", "auto_map": {"AutoImageProcessor": "x.Own"}},
+    ),
+    ("tokenizer_config.json", {"tokenizer_class": "Own", "auto_map": ["x.Own", None]}),
+]
+
+
+@pytest.mark.parametrize(("file", "content"), OWN_CODE)
+def test_a_processor_with_code_of_its_own_is_refused(copied, file, content):
+    (copied / file).write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"{file}: Auto.* code that comes with .* never run here"):
+        find_model("transformers", settings(str(copied)))
+
+
+def test_code_beside_a_class_of_transformers_is_no_reason(copied):
+    path = copied / "processor_config.json"
+    config = json.loads(path.read_text()) | {"auto_map": {"AutoProcessor": "x.Own"}}
+    path.write_text(json.dumps(config))
+    assert find_model("transformers", settings(str(copied))).folder == copied
 
 
 def test_no_model_at_all_is_asked_for():

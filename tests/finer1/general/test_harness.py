@@ -37,8 +37,22 @@ def has_vllm(monkeypatch):
 
 def test_an_absent_package_names_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="not installed; install it: .*--no-deps -r setup/extras"):
+    with pytest.raises(
+        ValueError, match="not installed; install it: .*--no-deps -r setup/lmms.txt"
+    ):
         find_package()
+
+
+def test_the_list_for_lmms_eval_is_a_part_of_the_extras_without_vllm(repository):
+    lists = {name: repository / "setup" / f"{name}.txt" for name in ("lmms", "extras")}
+    found = {
+        name: {line for line in path.read_text().splitlines() if "==" in line}
+        for name, path in lists.items()
+    }
+    assert found["lmms"] < found["extras"]
+    assert "lmms-eval==0.7.3" in found["lmms"]
+    # Beside a CUDA build they would be overwritten by those of the CPU.
+    assert not [line for line in found["lmms"] if line.startswith(("vllm", "torch", "triton"))]
 
 
 def test_a_version_without_task_files_is_refused(monkeypatch):

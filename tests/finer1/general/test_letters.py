@@ -25,6 +25,9 @@ CHOICES = ("Fowler's position", "Upright position", "Trendelenburg position", "F
         ("It is not A. The answer is: B.", "B"),
         ("The answer is C because the feet are raised.", "C"),
         ("Answer: C", "C"),
+        ("C.Trendelenburg position", "C"),
+        ("B. A museum in D.C. today", "B"),
+        ("The answer is B. It is upright.", "B"),
     ],
 )
 def test_a_clear_letter_is_read(completion, letter):
@@ -41,6 +44,10 @@ def test_a_clear_letter_is_read(completion, letter):
         "A or B",
         "A. or B.",
         "A.B.",
+        "A.I. systems",
+        "A.I systems",
+        "D.J. Khaled",
+        "The answer is D.J. Khaled",
         "The answer is A, B or C",
         "The answer is (A) or (B)",
         "The answer is B. The answer is C.",

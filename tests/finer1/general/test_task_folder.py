@@ -1,6 +1,7 @@
 """The run's questions as tasks of lmms-eval."""
 
 import io
+from dataclasses import replace
 
 import pyarrow.parquet
 import pytest
@@ -77,6 +78,24 @@ def test_the_group_is_all_tasks(written):
     folder, counts = written
     group = yaml.safe_load((folder / "finer1_all.yaml").read_text())
     assert group == {"group": "finer1_all", "task": sorted(counts)}
+
+
+def test_a_task_of_an_earlier_export_goes(written, tmp_path):
+    folder, _ = written
+    (folder / "notes.txt").write_text("mine")
+    write_task_folder([OPEN], ImageArchive(tmp_path / "images"), "", 9, folder)
+    assert {path.name for path in folder.iterdir()} == {
+        "finer1_all.yaml", "finer1_rule.py", "notes.txt",
+        "finer1_my_set_unseen_open.parquet", "finer1_my_set_unseen_open.yaml",
+    }  # fmt: skip
+
+
+def test_two_datasets_of_one_task_are_refused(written, tmp_path):
+    folder, _ = written
+    other = replace(OPEN, id="open/my_set/b", image_id="my_set/b")
+    with pytest.raises(ValueError, match="my-set and my_set would both be finer1_my_set_unseen_op"):
+        write_task_folder([OPEN, other], ImageArchive(tmp_path / "images"), "", 9, folder)
+    assert (folder / "finer1_bird_seen_closed.yaml").is_file()
 
 
 def test_no_question_is_no_folder(tmp_path):

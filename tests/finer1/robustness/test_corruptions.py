@@ -1,11 +1,13 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from finer1.evaluation_params import Corruption
 from finer1.images import decode_image
 from finer1.robustness.corruptions import (
     CORRUPTIONS,
-    check_corruptions,
     corrupt,
     corrupted_sha256,
 )
@@ -225,11 +227,5 @@ def test_a_clean_image_has_the_hash_of_its_file():
     assert corrupted_sha256("ab" * 32, "none", 0, 5, "x") == "ab" * 32
 
 
-def test_an_unknown_corruption_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"no corruption 'snow'; there are gaussian_noise, .*jpeg"):
-        check_corruptions(["fog", "snow"], [1])
-
-
-def test_a_severity_twice_is_refused():
-    with pytest.raises(ValueError, match="robustness.severities: one comes twice"):
-        check_corruptions(["fog"], [1, 1])
+def test_the_settings_know_the_corruptions_that_there_are():
+    assert tuple(CORRUPTIONS) == get_args(Corruption)

@@ -144,7 +144,7 @@ def test_model_by_a_name_that_may_change_is_refused(tmp_path, name):
 
 
 def test_model_that_was_not_fetched_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"encoder: hf:a/b@0+: the model is not on this disk; fet"):
+    with pytest.raises(ValueError, match=r"encoder: hf:a/b@0+: the model a/b is not on this disk"):
         load(f"hf:a/b@{'0' * 40}", tmp_path)
 
 

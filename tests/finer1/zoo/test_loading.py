@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from finer1.engines.interface import EngineSettings
-from finer1.zoo.loading import find_asked, load_asked
+from finer1.zoo.loading import check_strategy, find_asked, find_for_stage, load_asked
 
 COMMIT = "0123456789" * 4
 ENTRY = {
@@ -63,6 +63,15 @@ def test_a_folder_of_adapters_names_its_own_base(tmp_path):
     assert (found.name, found.adapter) == (None, tmp_path)
 
 
+def test_a_folder_of_open_clip_is_a_clip_model(tmp_path, monkeypatch):
+    (tmp_path / "clip").mkdir()
+    for name in ("open_clip_config.json", "config.json"):
+        (tmp_path / "clip" / name).write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    found = find_for_stage(Path("clip"), Path(), "baseline@x")
+    assert (found.kind, found.name, found.entry) == ("clip", "open_clip:clip", None)
+
+
 def test_an_entry_without_commit_takes_what_was_fetched(entry, hub):
     hub()
     found = find_asked(entry(), Path())
@@ -86,6 +95,63 @@ def test_an_entry_may_name_a_folder_of_the_project(entry, tmp_path):
     found = find_asked(entry(model="models/mine", adapter="models/lora"), tmp_path)
     assert found.name == str(tmp_path / "models/mine")
     assert found.adapter == tmp_path / "models/lora"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"model": "models/mine"}, "model: models/mine"),
+        ({"adapter": "models/mine"}, "adapter: models/mine"),
+        ({"kind": "clip", "model": "open_clip:models/mine"}, "model: models/mine"),
+        ({"kind": "clip", "model": "open_clip:ViT-B-32:models/mine/a"}, "model: models/mine/a"),
+    ],
+)  # fmt: skip
+def test_a_stage_takes_no_entry_whose_model_lies_on_this_disk(entry, hub, tmp_path, changes, named):
+    hub()
+    (tmp_path / "models/mine").mkdir(parents=True)
+    (tmp_path / "models/mine/a").write_bytes(b"")
+    assert find_asked(entry(**changes), tmp_path).entry  # `finer1 ask` may
+    with pytest.raises(
+        ValueError, match=f"yaml: {named} lies on this disk.*name the folder itself"
+    ):
+        find_for_stage(entry(**changes), tmp_path, "baseline@x")
+
+
+def test_a_stage_takes_entries_of_hub_open_clip_and_servers(entry, hub, tmp_path):
+    hub()
+    for changes in ({}, {"kind": "clip", "model": "open_clip:ViT-B-32:openai"}, {"kind": "server"}):
+        assert find_for_stage(entry(**changes), tmp_path, "baseline@x").entry
+
+
+@pytest.mark.parametrize("base", ["models/base", "owner/tiny"])
+def test_a_base_on_this_disk_is_said_to_be_no_dependency(tmp_path, caplog, base):
+    (tmp_path / "models/base").mkdir(parents=True)
+    adapter = {"peft_type": "LORA", "base_model_name_or_path": base}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(adapter))
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    find_for_stage(tmp_path, tmp_path, "baseline@x")
+    said = [f"{tmp_path}: DVC does not see changes of its base model, the folder models/base; "
+            "after one run `dvc repro -f baseline@x`"]  # fmt: skip
+    assert caplog.messages == (said if base == "models/base" else [])
+
+
+@pytest.mark.parametrize("kind", ["chat", "server"])
+def test_an_entry_without_templates_cannot_be_asked_as_trained(entry, hub, kind):
+    hub()
+    found = find_asked(entry(kind=kind), Path())
+    with pytest.raises(ValueError, match="no templates of its own.*choose released, direct or cot"):
+        check_strategy(found, "trained")
+    check_strategy(found, "direct")
+
+
+def test_what_may_be_asked_as_trained(entry, hub, tmp_path):
+    hub()
+    (tmp_path / "config.json").write_text("{}")
+    own = {"closed": "{question} {options}", "open": "{question}"}
+    clip = {"kind": "clip", "model": "open_clip:ViT-B-32:openai"}
+    for path in (tmp_path, entry(prompts=own)):
+        check_strategy(find_asked(path, Path()), "trained")
+    check_strategy(find_asked(entry(**clip), Path()), "trained")  # it has but one way
 
 
 @pytest.mark.parametrize("path", ["nothing", "", "nothing.yaml"])
