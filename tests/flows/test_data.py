@@ -113,7 +113,7 @@ def test_comments_of_params_stay(finer1, project, beetles):
     after = (project / "params.yaml").read_text().splitlines()
     changed = sum(old != new for old, new in zip(before, after, strict=True))
     # download.datasets, and the values of embedded_photos but paths.base
-    assert changed == 15
+    assert changed == 16
     assert "  datasets: [beetles]" in after
 
 
