@@ -64,8 +64,7 @@ def result_table(
             *others[2],
             "",
             f"The released evaluator's rules: inclusion in % (closed-world: {order}), and behind",
-            "it, open-world, the relative semantic similarity",
-            f"in % (by {describe_encoder(encoder)}).",
+            f"it, open-world, the relative semantic similarity in % (by {describe_encoder(encoder)}).",
         ]
     )
 
