@@ -18,8 +18,8 @@ _EMPTY = "-"
 
 def run_table(params: Params, metrics: Mapping[str, float]) -> str:
     """result_table of a run. Raises ValueError when an entry of the zoo cannot be read."""
-    order = ORDERS[params.questions.order]
-    return result_table(metrics, model_names(params), params.score.encoder, order)
+    order, encoder = ORDERS[params.questions.order], describe_encoder(params.score.encoder)
+    return result_table(metrics, model_names(params), encoder, order)
 
 
 def result_table(
@@ -28,7 +28,7 @@ def result_table(
     """Accuracies, paired differences and the released rules' figures, as aligned ASCII text.
 
     metrics: those of the stage `score`. names: model -> what it is called. encoder: that of the
-    similarity. order: of the options of closed questions, in words.
+    similarity, in words. order: of the options of closed questions, in words.
     """
     cells = [cell for cell in CELLS if f"{MODELS[0]}/{'/'.join(cell)}/n" in metrics]
     pairs = [pair for pair in model_pairs(tuple(names)) if pair != PAIRS[-1]]
@@ -64,7 +64,7 @@ def result_table(
             *others[2],
             "",
             f"The released evaluator's rules: inclusion in % (closed-world: {order}), and behind",
-            f"it, open-world, the relative semantic similarity in % (by {describe_encoder(encoder)}).",
+            f"it, open-world, the relative semantic similarity in % (by {encoder}).",
         ]
     )
 

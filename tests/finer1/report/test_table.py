@@ -9,7 +9,7 @@ from finer1.report.table import experiment_table, points, result_table, run_tabl
 
 
 def tell(metrics, names=MODEL_NAMES):
-    return result_table(metrics, names, "char_ngrams", "options shuffled")
+    return result_table(metrics, names, "char_ngrams: spelling alone", "options shuffled")
 
 
 def test_result_table_has_a_row_per_model_and_difference(metrics):
