@@ -134,6 +134,7 @@ def test_only_the_completion_counts(run):
     )
 
 
+@pytest.mark.slow
 def test_accumulation_leaves_the_first_step_as_it_is(run):
     _, whole, _ = run("a", batch_size=4)
     _, parts, _ = run("b", batch_size=4, runtime={"micro_batch": 1})
@@ -158,6 +159,7 @@ def test_a_format_that_is_not_learnt_is_an_error(run, tmp_path):
     assert not (tmp_path / "a" / "model").exists()
 
 
+@pytest.mark.slow
 def test_the_vision_tower_moves_only_when_it_is_trained(run, tiny_model, tmp_path):
     before = load_file(tiny_model / "model.safetensors")
     for name, is_trained in (("frozen", False), ("trained", True)):

@@ -191,6 +191,7 @@ def test_a_failure_after_the_body_ends_the_tracked_run(project):
     assert runs[0].info.status == "FAILED"
 
 
+@pytest.mark.slow
 def test_the_thread_count_holds_in_a_stage(project):
     action = (
         "import torch; assert torch.get_num_threads() == context.params.runtime.threads == 1; "

@@ -138,6 +138,7 @@ def test_released_rationales_are_not_asked_for_more_attempts(run):
     assert "max_attempts" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_lost_classes_can_be_tolerated(run):
     _, paths = run(*TEACHER, "sft", "triplets")
     write_jsonl(paths.reviewed, read_jsonl(paths.reviewed, Rationale)[:1])

@@ -121,6 +121,7 @@ def test_the_output_loads_offline_with_the_starts_processor(run, talking_model, 
     assert {path.name for path in folder.iterdir()} == {p.name for p in talking_model.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_vision_tower_moves_only_when_it_is_trained(run, talking_model, tmp_path):
     before = load_file(talking_model / "model.safetensors")
     for name, is_trained in (("frozen", False), ("trained", True)):
@@ -131,6 +132,7 @@ def test_the_vision_tower_moves_only_when_it_is_trained(run, talking_model, tmp_
         assert any("layers" in key and "visual" not in key for key in moved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_vision", [False, True])
 def test_adapters_are_trained_alone_and_merged_into_the_output(
     run, talking_model, tmp_path, in_vision
@@ -156,6 +158,7 @@ def test_a_run_with_adapters_that_was_killed_goes_on_to_the_same_weights(run):
     assert run("killed", **changes)[::2] == whole[::2]
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_no_weight(run, unbroken):
     # It computes the same again, so the same bits.
     weights = run("a", gradient_checkpointing=True)[2]
@@ -217,6 +220,7 @@ def test_a_step_without_finite_loss_leaves_the_weights(run, break_updates, talki
     assert weights == (talking_model / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_skipped_update_is_left_out_of_the_means_of_its_step(run, break_updates, unbroken):
     break_updates(2)
     metrics, logs, _ = run("a", steps=3)  # a checkpoint after each step
