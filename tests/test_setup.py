@@ -22,6 +22,7 @@ def test_the_lock_names_no_place(repository):
     assert not re.search(r"://|(?m:^)-", text)
 
 
+@pytest.mark.slow
 def test_torchvision_imports_in_a_fresh_process():
     code = "from torchvision.transforms import v2; import open_clip"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -67,6 +67,7 @@ def test_sft_and_tapo_give_folders_that_load(run, logged):
     assert steps == [1]  # two rationales for two epochs fit into one batch of eight
 
 
+@pytest.mark.slow
 def test_a_run_without_surviving_groups_fails_and_says_so(run):
     with pytest.raises(RuntimeError, match="no group survived"):
         run(

@@ -85,6 +85,7 @@ def stop(*args):
 
 
 # Killed for real, in every step and while it samples: test_distributed.py.
+@pytest.mark.slow
 def test_a_run_killed_after_its_last_checkpoint_is_finished(run, unbroken, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training, "save_policy", stop)
@@ -187,6 +188,7 @@ def test_the_released_code_trains_on_a_batch_of_which_nothing_survives(run, talk
     assert weights != (talking_model / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_not_finite_leaves_the_weights(run, talking_model):
     # The loss is finite; squares in the norm of its gradient are not.
     metrics, _, weights = run("a", steps=1, entropy_coef=1e38)
@@ -231,6 +233,7 @@ def test_a_skipped_update_is_left_out_of_the_means_of_its_step(run, break_update
     assert json.loads(json.dumps(logs, allow_nan=False))
 
 
+@pytest.mark.slow
 def test_three_updates_without_finite_loss_in_a_row_end_the_run(run, break_updates):
     break_updates(2, 3, 4)
     with pytest.raises(RuntimeError, match="not finite in 3 updates in a row"):
