@@ -1,6 +1,6 @@
 """How a base of the world is made: its architecture, the renders it sees, its three phases.
 
-    finer1/world/configs/<name>.yaml
+finer1/world/configs/<name>.yaml
 """
 
 from pathlib import Path
