@@ -153,7 +153,9 @@ def test_the_patch_is_that_of_the_tower(policy):
 
 @pytest.mark.parametrize("name", ["phi3_v", "interface", "../x"])
 def test_a_family_without_a_file_is_refused(name):
-    with pytest.raises(ValueError, match=r"there is no finer1/policy/families/.*internvl.*docs/fam"):
+    with pytest.raises(
+        ValueError, match=r"there is no finer1/policy/families/.*internvl.*docs/fam"
+    ):
         load_family(name)
 
 
