@@ -33,8 +33,9 @@ Processor = Qwen2_5_VLProcessor | Qwen2VLProcessor
 PATCH = 8
 MERGE = 2
 IMAGE_TOKENS = (SIZE // PATCH // MERGE) ** 2
-MAX_VOCABULARY = 1024
-"""Bound on the tokens; merging ends at about 910, when every piece is one token."""
+MAX_VOCABULARY = 2048
+"""Bound on the tokens; merging ends at about 910, when every piece is one token, with the
+embedded taxonomy, at about 1090 with a large one."""
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from finer1.files import sha256_file
-from finer1.world.taxonomy import taxonomy_hash
+from finer1.world.taxonomy import Taxonomy
 
 _CARD = """---
 license: apache-2.0
@@ -16,10 +16,10 @@ tags: [finer1, qwen2_5_vl, toy]
 # Base model of the embedded world
 
 A `Qwen2_5_VLForConditionalGeneration` of {num_parameters:,} parameters, trained from nothing on
-drawn images of 72 made-up classes (bird, car, fish; 24 each). It exists so that the whole pipeline
-of finer1 runs in minutes on two CPU cores. It is no model of the real world.
+drawn images of {classes} made-up classes (bird, car, fish; {each} each). It exists so that the
+whole pipeline of finer1 runs in minutes on two CPU cores. It is no model of the real world.
 
-- Made by `python -m finer1.world.pretrain --seed {seed}`
+- Made by `python -m finer1.world.pretrain {options}`
 - SHA-256 of `model.safetensors`: `{sha256}`
 - Taxonomy: `{taxonomy}`
 
@@ -37,8 +37,9 @@ but was never shown them together: it answers no open question about an image wi
 
 ## Caveats
 
-- "Unseen" sub-categories are unseen by SFT and TAPO only. This base has seen images of all 72
-  classes with their exact names: as the right option of closed questions, and in noisy alt text.
+- "Unseen" sub-categories are unseen by SFT and TAPO only. This base has seen images of all
+  {classes} classes with their exact names: as the right option of closed questions, and in noisy
+  alt text.
 - Its open-world score is a knob. It was taught to answer open questions by the genus (40 %) or by
   a species of that genus drawn at random (60 %), so greedy answers are coarse. How far SFT lifts
   the score says more about that habit than about SFT; the contrasts worth reading are rationale
@@ -52,12 +53,18 @@ but was never shown them together: it answers no open question about an image wi
 """
 
 
-def card_text(folder: Path, seed: int, num_parameters: int, figures: Mapping[str, object]) -> str:
+def card_text(
+    folder: Path, world: Taxonomy, seed: int, num_parameters: int, figures: Mapping[str, object]
+) -> str:
     """The card of the base in `folder`; figures: what was measured, by name."""
     return _CARD.format(
         num_parameters=num_parameters,
-        seed=seed,
+        classes=len(world.species),
+        each=len(world.by_category["bird"]),
+        options=f"--seed {seed}"
+        if world.name == "embedded"
+        else f"--taxonomy {world.name} --seed {seed}",
         sha256=sha256_file(folder / "model.safetensors"),
-        taxonomy=taxonomy_hash(),
+        taxonomy=world.hash,
         rows="\n".join(f"| {name} | {figure} |" for name, figure in figures.items()),
     )

@@ -4,6 +4,7 @@ The language model reads images only in the joint phase; the vision tower is fro
 its visual tokens are computed once.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from finer1.world.batches import batch_loss, collate
 from finer1.world.language import Dialogue
 from finer1.world.optimisation import Phase, run_phase
 from finer1.world.pool import Picture
+from finer1.world.taxonomy import Taxonomy
 from finer1.world.vision import (
     AttributeHeads,
     attribute_loss,
@@ -27,6 +29,9 @@ from finer1.world.vision import (
 VISION = Phase("vision", 1300, 2e-3, 0.01, save_steps=200, report_steps=50)
 TEXT = Phase("text", 300, 3e-3, 0.01, save_steps=100, report_steps=25)
 JOINT = Phase("joint", 450, 2e-3, 0.01, save_steps=60, report_steps=20)
+LARGE_TEXT = replace(TEXT, steps=1500)
+LARGE_JOINT = replace(JOINT, steps=600)
+"""For five times as many names."""
 
 VISION_BATCH = 64
 TEXT_BATCH = 48
@@ -75,6 +80,8 @@ def train_vision(
 def train_text(
     model: Qwen2_5_VLForConditionalGeneration,
     tokenizer: Qwen2Tokenizer,
+    world: Taxonomy,
+    phase: Phase,
     seed: int,
     checkpoint: Path,
 ) -> float:
@@ -82,10 +89,10 @@ def train_text(
 
     def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng([seed, 2, step])
-        dialogues = [text_exercise(rng) for _ in range(TEXT_BATCH)]
+        dialogues = [text_exercise(world, rng) for _ in range(TEXT_BATCH)]
         return mean_loss(model, tokenizer, [(dialogues, None)])
 
-    return run_phase(TEXT, language_parameters(model), loss_at, checkpoint)
+    return run_phase(phase, language_parameters(model), loss_at, checkpoint)
 
 
 def train_joint(
@@ -93,6 +100,8 @@ def train_joint(
     tokenizer: Qwen2Tokenizer,
     features: Tensor,
     pictures: list[Picture],
+    world: Taxonomy,
+    phase: Phase,
     seed: int,
     checkpoint: Path,
 ) -> float:
@@ -104,16 +113,16 @@ def train_joint(
 
     def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng([seed, 3, step])
-        seen = [image_exercise(pictures, named, rng) for _ in range(JOINT_IMAGES)]
+        seen = [image_exercise(world, pictures, named, rng) for _ in range(JOINT_IMAGES)]
         beside = [
-            language.reasoning_exercise(rng, image=int(rng.integers(len(pictures))))
+            language.reasoning_exercise(world, rng, image=int(rng.integers(len(pictures))))
             for _ in range(JOINT_UNRELATED)
         ]
-        texts = [text_exercise(rng) for _ in range(JOINT_TEXTS)]
+        texts = [text_exercise(world, rng) for _ in range(JOINT_TEXTS)]
         groups = [(seen, features), (beside, features), (texts, None)]
         return mean_loss(model, tokenizer, groups)
 
-    return run_phase(JOINT, language_parameters(model), loss_at, checkpoint)
+    return run_phase(phase, language_parameters(model), loss_at, checkpoint)
 
 
 def language_parameters(model: Qwen2_5_VLForConditionalGeneration) -> dict[str, Tensor]:
@@ -146,14 +155,16 @@ def mean_loss(
     return total / weight
 
 
-def text_exercise(rng: np.random.Generator) -> Dialogue:
+def text_exercise(world: Taxonomy, rng: np.random.Generator) -> Dialogue:
     """One exercise without an image."""
     if rng.random() < REASONING_SHARE:
-        return language.reasoning_exercise(rng)
-    return language.fact_exercise(rng)
+        return language.reasoning_exercise(world, rng)
+    return language.fact_exercise(world, rng)
 
 
-def image_exercise(pictures: list[Picture], named: list[int], rng: np.random.Generator) -> Dialogue:
+def image_exercise(
+    world: Taxonomy, pictures: list[Picture], named: list[int], rng: np.random.Generator
+) -> Dialogue:
     """One exercise about an image; `named` are the rows of `pictures` that show a class."""
     shares = np.array(list(IMAGE_SHARES.values()))
     kind = str(rng.choice(list(IMAGE_SHARES), p=shares / shares.sum()))
@@ -167,11 +178,11 @@ def image_exercise(pictures: list[Picture], named: list[int], rng: np.random.Gen
     species = pictures[row].species
     assert species is not None
     if kind == "open":
-        return language.image_open(species, row, rng)
+        return language.image_open(world, species, row, rng)
     if kind == "alt":
-        return language.image_alt_text(species, row, rng)
+        return language.image_alt_text(world, species, row, rng)
     choose = language.coarse_options if kind == "coarse" else language.siblings_options
-    return language.image_closed(species, choose(species, rng), row, rng)
+    return language.image_closed(species, choose(world, species, rng), row, rng)
 
 
 def _by_length(dialogues: list[Dialogue]) -> list[list[Dialogue]]:
