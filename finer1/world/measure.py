@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from finer1 import prompts
 from finer1.world import language
+from finer1.world.architecture import Model, Processor
 from finer1.world.drawing import draw
 from finer1.world.taxonomy import Species, Taxonomy
 
@@ -32,8 +32,8 @@ class Figure:
 
 
 def complete(
-    model: Qwen2_5_VLForConditionalGeneration,
-    processor: Qwen2_5_VLProcessor,
+    model: Model,
+    processor: Processor,
     users: Sequence[str],
     images: Sequence[Image.Image] | None,
 ) -> list[str]:
@@ -76,8 +76,8 @@ def test_images(
 
 
 def measure_perception(
-    model: Qwen2_5_VLForConditionalGeneration,
-    processor: Qwen2_5_VLProcessor,
+    model: Model,
+    processor: Processor,
     shown: list[tuple[Species, Image.Image]],
 ) -> dict[str, Figure]:
     """S1: captions with all five attributes right, and the share of attributes right."""
@@ -93,9 +93,7 @@ def measure_perception(
     }
 
 
-def measure_reasoning(
-    model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor, world: Taxonomy
-) -> dict[str, Figure]:
+def measure_reasoning(model: Model, processor: Processor, world: Taxonomy) -> dict[str, Figure]:
     """S2: the right answer from described attributes, all true or one wrong but correctable."""
     rng = np.random.default_rng(0)
     cases: dict[str, list[tuple[Species, Sequence[str]]]] = {
@@ -122,8 +120,8 @@ def measure_reasoning(
 
 
 def measure_answers(
-    model: Qwen2_5_VLForConditionalGeneration,
-    processor: Qwen2_5_VLProcessor,
+    model: Model,
+    processor: Processor,
     world: Taxonomy,
     shown: list[tuple[Species, Image.Image]],
 ) -> dict[str, Figure]:

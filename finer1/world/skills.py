@@ -4,19 +4,20 @@ The language model reads images only in the joint phase; the vision tower is fro
 its visual tokens are computed once.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
+from transformers import Qwen2Tokenizer
 
 from finer1.world import language
+from finer1.world.architecture import Model
 from finer1.world.batches import batch_loss, collate
 from finer1.world.language import Dialogue
 from finer1.world.optimisation import Phase, run_phase
 from finer1.world.pool import Picture
+from finer1.world.recipe import JointPhase, Schedule, TextPhase, VisionPhase
 from finer1.world.taxonomy import Taxonomy
 from finer1.world.vision import (
     AttributeHeads,
@@ -26,18 +27,8 @@ from finer1.world.vision import (
     to_patches,
 )
 
-VISION = Phase("vision", 1300, 2e-3, 0.01, save_steps=200, report_steps=50)
-TEXT = Phase("text", 300, 3e-3, 0.01, save_steps=100, report_steps=25)
-JOINT = Phase("joint", 450, 2e-3, 0.01, save_steps=60, report_steps=20)
-LARGE_TEXT = replace(TEXT, steps=1500)
-LARGE_JOINT = replace(JOINT, steps=600)
-"""For five times as many names."""
-
-VISION_BATCH = 64
-TEXT_BATCH = 48
-JOINT_IMAGES = 56
-JOINT_UNRELATED = 8
-JOINT_TEXTS = 40
+_SAVE_STEPS = {"vision": 200, "text": 100, "joint": 60}
+_REPORT_STEPS = {"vision": 50, "text": 25, "joint": 20}
 REASONING_SHARE = 0.6
 """Share of S2 among text exercises; facts are the rest."""
 
@@ -53,9 +44,10 @@ IMAGE_SHARES = {
 
 
 def train_vision(
-    model: Qwen2_5_VLForConditionalGeneration,
+    model: Model,
     pixels: np.ndarray,
     pictures: list[Picture],
+    phase: VisionPhase,
     seed: int,
     checkpoint: Path,
 ) -> float:
@@ -63,25 +55,25 @@ def train_vision(
     tower = model.model.visual
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        heads = AttributeHeads()
+        heads = AttributeHeads(model.config.get_text_config().hidden_size)
     targets = torch.tensor([target_row(item.category, item.values) for item in pictures])
     parameters = {f"tower.{name}": value for name, value in tower.named_parameters()}
     parameters |= {f"heads.{name}": value for name, value in heads.named_parameters()}
 
     def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng([seed, 1, step])
-        rows = np.sort(rng.integers(len(pictures), size=VISION_BATCH))
+        rows = np.sort(rng.integers(len(pictures), size=phase.images))
         logits = heads(encode(tower, to_patches(pixels[rows])))
         return sum(attribute_loss(heads.sizes, part, targets[rows]) for part in logits)
 
-    return run_phase(VISION, parameters, loss_at, checkpoint)
+    return run_phase(_named("vision", phase.schedule), parameters, loss_at, checkpoint)
 
 
 def train_text(
-    model: Qwen2_5_VLForConditionalGeneration,
+    model: Model,
     tokenizer: Qwen2Tokenizer,
     world: Taxonomy,
-    phase: Phase,
+    phase: TextPhase,
     seed: int,
     checkpoint: Path,
 ) -> float:
@@ -89,19 +81,21 @@ def train_text(
 
     def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng([seed, 2, step])
-        dialogues = [text_exercise(world, rng) for _ in range(TEXT_BATCH)]
+        dialogues = [text_exercise(world, rng) for _ in range(phase.texts)]
         return mean_loss(model, tokenizer, [(dialogues, None)])
 
-    return run_phase(phase, language_parameters(model), loss_at, checkpoint)
+    return run_phase(
+        _named("text", phase.schedule), language_parameters(model), loss_at, checkpoint
+    )
 
 
 def train_joint(
-    model: Qwen2_5_VLForConditionalGeneration,
+    model: Model,
     tokenizer: Qwen2Tokenizer,
     features: Tensor,
     pictures: list[Picture],
     world: Taxonomy,
-    phase: Phase,
+    phase: JointPhase,
     seed: int,
     checkpoint: Path,
 ) -> float:
@@ -113,25 +107,38 @@ def train_joint(
 
     def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng([seed, 3, step])
-        seen = [image_exercise(world, pictures, named, rng) for _ in range(JOINT_IMAGES)]
+        seen = [image_exercise(world, pictures, named, rng) for _ in range(phase.images)]
         beside = [
             language.reasoning_exercise(world, rng, image=int(rng.integers(len(pictures))))
-            for _ in range(JOINT_UNRELATED)
+            for _ in range(phase.unrelated)
         ]
-        texts = [text_exercise(world, rng) for _ in range(JOINT_TEXTS)]
+        texts = [text_exercise(world, rng) for _ in range(phase.texts)]
         groups = [(seen, features), (beside, features), (texts, None)]
         return mean_loss(model, tokenizer, groups)
 
-    return run_phase(phase, language_parameters(model), loss_at, checkpoint)
+    return run_phase(
+        _named("joint", phase.schedule), language_parameters(model), loss_at, checkpoint
+    )
 
 
-def language_parameters(model: Qwen2_5_VLForConditionalGeneration) -> dict[str, Tensor]:
+def _named(name: str, schedule: Schedule) -> Phase:
+    return Phase(
+        name,
+        schedule.steps,
+        schedule.lr,
+        schedule.weight_decay,
+        save_steps=_SAVE_STEPS[name],
+        report_steps=_REPORT_STEPS[name],
+    )
+
+
+def language_parameters(model: Model) -> dict[str, Tensor]:
     """All parameters but the vision tower's, by name."""
     return {name: value for name, value in model.named_parameters() if ".visual." not in f".{name}"}
 
 
 @torch.no_grad()
-def visual_tokens(model: Qwen2_5_VLForConditionalGeneration, pixels: np.ndarray) -> Tensor:
+def visual_tokens(model: Model, pixels: np.ndarray) -> Tensor:
     """The tower's visual tokens of all images, [images, K, D]."""
     parts = [
         encode(model.model.visual, to_patches(pixels[start : start + 256]))
@@ -141,7 +148,7 @@ def visual_tokens(model: Qwen2_5_VLForConditionalGeneration, pixels: np.ndarray)
 
 
 def mean_loss(
-    model: Qwen2_5_VLForConditionalGeneration,
+    model: Model,
     tokenizer: Qwen2Tokenizer,
     groups: list[tuple[list[Dialogue], Tensor | None]],
 ) -> Tensor:
