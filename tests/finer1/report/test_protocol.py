@@ -189,3 +189,15 @@ def test_shared_images_are_told_apart_from_too_few(tell, inputs):
     text = tell({"split": {"shared": True}}, recorded={**inputs.recorded, **counts})
     told = text["Training and evaluation apart"]
     assert "SFT and TAPO share 4 images, of 2 sub-categories (split.shared)." in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "ending"),
+    [
+        ({"show_concepts": False}, " It was told of no visual concepts."),
+        ({"filter": False}, " No filter: the first sample of each image was kept."),
+        ({}, ")."),
+    ],
+)
+def test_what_the_teacher_was_told_and_what_was_kept_is_told(tell, changes, ending):
+    assert tell({"cot": changes})["Teacher"].endswith(ending)
