@@ -1,7 +1,10 @@
 import pytest
 
-from finer1.params import load_values
-from flows.plan import plan_experiments
+from finer1.params import load_params, load_values
+from finer1.sft import SftPlan
+from finer1.splits import choose_seen
+from finer1.world.taxonomy import all_species
+from flows.plan import experiment_differences, plan_experiments
 
 
 def no_data(params):
@@ -109,3 +112,26 @@ def test_a_model_that_a_copy_finds_is_asked(values, path):
 def test_an_unknown_experiment_names_the_nearest_one(values):
     with pytest.raises(ValueError, match="no experiment fats; the nearest one is fast"):
         plan_experiments(values, ["fats"], None, no_data, is_tracked)
+
+
+def test_the_training_methods_make_the_steps_of_both_stages(repository):
+    # Figure 3a compares them at equal optimizer steps, which params.yaml holds as numbers.
+    params = load_params(repository / "params.yaml")
+    classes = {("world", item.category, item.name) for item in all_species()}
+    num_seen = len(choose_seen(classes, params.split, params.seed))
+    num_sft = SftPlan(num_seen * params.split.sft_shots, params.sft, params.seed).num_steps
+    fine_r1 = num_sft + params.tapo.steps * params.tapo.minibatches
+    answer_only = experiment_differences(params.experiments, "answer_only")
+    assert answer_only["sft.steps"] == fine_r1
+    assert answer_only["tapo.steps"] == 0
+    for name in ("cls_rl", "no_thinking_rl"):
+        differences = experiment_differences(params.experiments, name)
+        surplus = differences["tapo.steps"] * params.tapo.minibatches - fine_r1
+        assert differences["sft.steps"] == 0
+        assert 0 <= surplus < params.tapo.minibatches  # a rollout batch is not broken up
+
+
+def test_answers_are_learnt_from_the_images_of_both_stages(repository):
+    params = load_params(repository / "params.yaml")
+    answer_only = experiment_differences(params.experiments, "answer_only")
+    assert answer_only["split.sft_shots"] == params.split.sft_shots + params.split.tapo_shots
