@@ -31,7 +31,11 @@ from finer1.planning.training import Method, Peak, backward_peak, optimizer_peak
 
 BAR = 0.15
 """Largest difference of prediction and measurement, as a share of the latter."""
-_MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+_MALLOC = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "MALLOC_TRIM_THRESHOLD_": "0",
+}
 """glibc gives what is freed back to the system at once: what is held is then what is resident."""
 
 
