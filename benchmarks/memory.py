@@ -56,7 +56,7 @@ class Setting:
 
 
 _WIDE = replace(TRIAL, hidden=512, intermediate=1408, heads=16, kv_heads=4, vocabulary=8192)
-_DEEP = replace(_WIDE, layers=16)
+_DEEP = replace(_WIDE, layers=12)
 _WORDS = replace(TRIAL, vocabulary=65536)
 _SHORT = GroupShape(60, (20, 24), (24, 20), 100, 4)
 _LONG = GroupShape(60, (20, 24), (24, 20), 300, 8)
@@ -68,12 +68,14 @@ SETTINGS = {
     "tapo, long completions, checkpointing": Setting(_WIDE, _LONG, "tapo", is_checkpointed=True),
     "tapo, large images": Setting(_WIDE, _IMAGES, "tapo"),
     "tapo, large images, tower frozen": Setting(_WIDE, _IMAGES, "tapo", train_vision=False),
-    "tapo, three micro-batches": Setting(_DEEP, _SHORT, "tapo", num_parts=3),
+    "tapo, two micro-batches": Setting(_DEEP, _SHORT, "tapo", num_parts=2),
     "tapo, 65,536 words": Setting(_WORDS, _SHORT, "tapo"),
     "tapo, no optimizer": Setting(_DEEP, _SHORT, "tapo", has_optimizer=False),
     "sft, 4 rows": Setting(_WIDE, _SHORT, "sft"),
-    "sft, 8 long rows": Setting(_WIDE, _LONG, "sft"),
-    "sft, 8 long rows, checkpointing": Setting(_DEEP, _LONG, "sft", is_checkpointed=True),
+    "sft, 8 rows": Setting(_WIDE, replace(_SHORT, rollouts=8), "sft"),
+    "sft, 8 rows, checkpointing": Setting(
+        _WIDE, replace(_SHORT, rollouts=8), "sft", is_checkpointed=True
+    ),
     "sft, two micro-batches": Setting(_DEEP, _SHORT, "sft", num_parts=2),
 }
 

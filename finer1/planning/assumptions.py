@@ -20,6 +20,8 @@ BANDWIDTH_SHARE = 0.5
 """Share of a GPU's memory bandwidth that generation token by token reaches."""
 TRANSFORMERS_LAYER_S = 0.0005
 """Least time of one layer for one token in transformers: Python and kernel launches."""
+VLLM_SEQUENCES = 256
+"""Most sequences that vLLM runs at once."""
 RESERVED_SHARE = 0.05
 """Of a GPU's memory: CUDA context, communication, fragmentation."""
 ENCODER_BYTES = 4 * 2**30
@@ -56,7 +58,8 @@ def sentences() -> tuple[str, ...]:
         f"{IMAGE_TOKENS} tokens, or their bound where it is smaller",
         f"times: {KEEP_RATE:.0%} of the groups survive dynamic sampling; {MFU:.0%} MFU; generation "
         f"at {BANDWIDTH_SHARE:.0%} of the memory bandwidth, with transformers at "
-        f"{1000 * TRANSFORMERS_LAYER_S:g} ms a layer at least",
+        f"{1000 * TRANSFORMERS_LAYER_S:g} ms a layer at least, with vLLM {VLLM_SEQUENCES} "
+        "sequences at once",
         "memory: every completion and image as long and large as the settings allow; "
         f"{RESERVED_SHARE:.0%} of a GPU is not to be had (context, communication, fragmentation)",
         f"encoders of images and texts take {ENCODER_BYTES / 2**30:g} GiB, a process "

@@ -39,6 +39,9 @@ class DatasetSize:
     """Official training images, validation ones included."""
     test: int
     bytes: int
+    """Of what is downloaded."""
+    rationales: int
+    """Released ones (Fine-R1); 0 where there are none."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,13 @@ def count(params: Params, base: Path) -> Counts:
     image = _image_tokens(params, base)
     prompt = Tokens(image.longest + QUESTION_TOKENS, image.mean + QUESTION_TOKENS)
     rationale = _rationale_tokens(params)
-    rows = seen * params.split.sft_shots
+    is_taught = params.cot.source == "teacher"
+    shots = seen * params.split.sft_shots
+    rows = shots if is_taught else sum(size.rationales for size in datasets.values())
     asked = sum(
         min(size.test, params.questions.images_per_class * (size.seen + size.unseen))
         for size in datasets.values()
     )
-    is_taught = params.cot.source == "teacher"
     return Counts(
         datasets=datasets,
         image=image,
@@ -107,8 +111,8 @@ def count(params: Params, base: Path) -> Counts:
         sft_rows=rows,
         sft_steps=math.ceil(params.sft.epochs * rows / params.sft.batch_size),
         tapo_prompts=seen * params.split.tapo_shots,
-        captions=rows * _INSTRUCTIONS * params.concepts.captions_per_instruction,
-        rationales_asked=rows if is_taught else 0,
+        captions=shots * _INSTRUCTIONS * params.concepts.captions_per_instruction,
+        rationales_asked=shots if is_taught else 0,
         questions=2 * asked,
     )
 
@@ -141,6 +145,7 @@ def published_sizes() -> Mapping[str, DatasetSize]:
                 train=int(row["train"]),
                 test=int(row["test"]),
                 bytes=int(row["bytes"]),
+                rationales=int(row["rationales"]),
             )
     return sizes
 
@@ -166,6 +171,7 @@ def _size(name: str, params: Params) -> DatasetSize:
         train=len(species) * per_class,
         test=len(species) * world.test_per_class,
         bytes=images * 2**13,
+        rationales=0,
     )
 
 

@@ -34,7 +34,7 @@ class Phase:
     gpus: int
     """That work at it, each holding as much."""
     remedies: tuple[str, ...] = ()
-    """What would lower it."""
+    """What would lower it, as phrases of command."""
 
     @property
     def total(self) -> int:
@@ -50,7 +50,7 @@ def refusals(phases: Sequence[Phase], machine: Machine) -> list[str]:
             largest = max(phase.parts, key=lambda name: phase.parts[name])
             sentences.append(
                 f"{phase.stage}, {phase.name}: needs {phase.total / 2**30:.0f} GiB of a GPU, most "
-                f"of it for {largest}, and {machine.gpu_bytes / 2**30:.0f} GiB can be had; set "
+                f"of it for {largest}, and {machine.gpu_bytes / 2**30:.0f} GiB can be had; "
                 f"{', or '.join(phase.remedies)}"
             )
     return sentences

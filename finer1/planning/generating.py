@@ -31,19 +31,21 @@ def rollout_phase(
     trained = trained_parameters(model, method)
     weights = FLOAT * (model.parameters + method.adapters) // method.shards
     parts = {"weights": weights, "moments": 2 * FLOAT * trained // method.shards}
+    if machine.shards > 1:  # while a step samples each process holds all weights (run_whole)
+        parts["gathered weights"] = HALF * model.parameters
     if params.runtime.engine == "vllm":
         share = params.runtime.vllm.memory_share
         parts["vLLM"] = int(share * machine.gpu_bytes)
-        lower: tuple[str, ...] = (f"runtime.vllm.memory_share below {share:g}",)
+        lower: tuple[str, ...] = (f"set runtime.vllm.memory_share below {share:g}",)
     elif params.runtime.engine == "vllm_server":
         lower = ()
     else:
-        # Whole weights in bfloat16: what autocast caches, or what FSDP2 gathers.
-        parts["bfloat16 weights"] = HALF * model.parameters
+        if machine.shards == 1:  # autocast keeps copies while tokens are generated
+            parts["bfloat16 weights"] = HALF * model.parameters
         room = _sampling(model, counts.prompt.longest, counts.rollout, params.runtime.batch_size)
         room["cache"] = room["cache"] * _CACHE_BYTES // (2 * HALF)
         parts |= room
-        lower = (f"runtime.batch_size below {params.runtime.batch_size}",)
+        lower = (f"set runtime.batch_size below {params.runtime.batch_size}",)
     return Phase("tapo", "rollouts", parts, machine.gpus, (*lower, *remedies))
 
 
@@ -57,7 +59,7 @@ def predict_phase(params: Params, model: Architecture, counts: Counts, machine: 
         return Phase("predict", "answers", {}, 0)
     parts = {"weights": HALF * model.parameters}
     parts |= _sampling(model, closed_prompt(counts), counts.answer, at_once)
-    lower = f"runtime.batch_size below {at_once}"
+    lower = f"set runtime.batch_size below {at_once}"
     return Phase("predict", "answers", parts, 1, (lower,))
 
 
@@ -81,8 +83,8 @@ def teacher_phase(
     parts |= _sampling(
         model, counts.prompt.longest, Tokens(length, length), params.runtime.batch_size
     )
-    lower = f"runtime.batch_size below {params.runtime.batch_size}"
-    return Phase(stage, "teacher", parts, 1, (lower, f"a smaller teacher in {stage}.engine"))
+    lower = f"set runtime.batch_size below {params.runtime.batch_size}"
+    return Phase(stage, "teacher", parts, 1, (lower, f"name a smaller teacher in {stage}.engine"))
 
 
 def vllm_slots(model: Architecture, share: float, gpu_bytes: int, tokens: int) -> int:

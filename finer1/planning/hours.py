@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from finer1.params import Params
 from finer1.planning.architecture import Architecture
-from finer1.planning.assumptions import OPTIONS_TOKENS, Gpu
+from finer1.planning.assumptions import OPTIONS_TOKENS, VLLM_SEQUENCES, Gpu
 from finer1.planning.counts import Counts, sampled_groups
 from finer1.planning.fit import Machine
 from finer1.planning.flops import (
@@ -129,10 +129,6 @@ def _decoding(
     if runtime.engine != "transformers":
         share = runtime.vllm.memory_share if runtime.engine == "vllm" else 1.0
         slots = vllm_slots(model, share, machine.gpu_bytes, prompt + tokens)
-        at_once = max(1, min(slots, math.ceil(completions / machine.gpus), _MOST_SEQUENCES))
+        at_once = max(1, min(slots, math.ceil(completions / machine.gpus), VLLM_SEQUENCES))
     is_transformers = runtime.engine == "transformers"
     return decode_hours(model, gpu, completions, tokens, prompt, at_once, is_transformers)
-
-
-_MOST_SEQUENCES = 256
-"""That vLLM runs at once unless told otherwise."""

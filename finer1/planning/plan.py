@@ -156,11 +156,11 @@ def _refuse_store(name: str, parts: Mapping[str, int], limit_gib: float | None) 
     largest = max(parts, key=lambda part: parts[part])
     return [
         f"{name}: needs {total:.0f} GiB, most of it for {largest}, and {limit_gib:g} GiB can be "
-        f"had; give it more, or set {_STORE_REMEDIES[name]}"
+        f"had; give it more, or {_STORE_REMEDIES[name]}"
     ]
 
 
 _STORE_REMEDIES = {
-    "host memory": "tapo.prompts_per_step or tapo.max_oversample lower",
-    "disk": "fewer download.datasets",
+    "host memory": "lower tapo.prompts_per_step or tapo.max_oversample",
+    "disk": "name fewer datasets in download.datasets",
 }

@@ -21,9 +21,9 @@ def sft_phases(params: Params, model: Architecture, counts: Counts) -> list[Phas
     forward = plain_forward(
         model.decoder, rows, row, counts.rationale.longest, 4 * counts.image.longest
     )
-    remedies = ["a GPU with more memory, since stage 1 trains in one process"]
+    remedies = ["take a GPU with more memory, since stage 1 trains in one process"]
     if params.sft.train_vision:
-        remedies.insert(0, "sft.train_vision false")
+        remedies.insert(0, "set sft.train_vision to false")
     return _training_phases("sft", params, model, forward, method, 1, tuple(remedies))
 
 
@@ -54,11 +54,11 @@ def tapo_phases(
     else:
         forward = _repeated(model, shape)
     is_spread = machine.shards > 1
-    remedies = ["more --gpus" if is_spread else "--gpus 2 or more with --strategy fsdp2"]
+    remedies = ["take more GPUs" if is_spread else "take --gpus 2 or more with --strategy fsdp2"]
     if not adapters:
-        remedies.append("tapo.lora_rank 16")
+        remedies.append("set tapo.lora_rank to 16")
     if settings.train_vision:
-        remedies.append("tapo.train_vision false")
+        remedies.append("set tapo.train_vision to false")
     rollouts = rollout_phase(params, model, counts, method, machine, tuple(remedies))
     training = _training_phases(
         "tapo", params, model, forward, method, machine.gpus, tuple(remedies)
@@ -130,11 +130,11 @@ def _training_phases(
     """Backward and optimizer; the first can also be made smaller by what it keeps."""
     lower = []
     if not method.is_checkpointed:
-        lower.append("runtime.gradient_checkpointing true")
+        lower.append("set runtime.gradient_checkpointing to true")
     if stage == "sft" and sft_rows(params) > 1:
-        lower.append(f"runtime.micro_batch {sft_rows(params) // 2}")
+        lower.append(f"set runtime.micro_batch to {sft_rows(params) // 2}")
     if stage == "tapo" and groups_at_once(params) > 1:
-        lower.append(f"runtime.micro_batch {group_size(params)}")
+        lower.append(f"set runtime.micro_batch to {group_size(params)}")
     peaks = {
         "forward and backward": (backward_peak(model, forward, method), (*lower, *remedies)),
         "optimizer": (optimizer_peak(model, method), remedies),

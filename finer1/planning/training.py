@@ -35,7 +35,7 @@ class Method:
     mixed: bool
     """bfloat16 autocast, as on a GPU; else float32."""
     on_gpu: bool
-    """Its head has kernels of its own, its AdamW one copy of the weights on top."""
+    """Its head has kernels of its own."""
     accumulates: bool
     """Several micro-batches: gradients are there before the last of them begins."""
     has_moments: bool
@@ -87,7 +87,9 @@ def backward_peak(model: Architecture, forward: Forward, method: Method) -> Peak
     trained = trained_parameters(model, method)
     segments = list(_segments(model, forward, method))
     left = sum(segment.kept for segment in segments)
-    grown, best = 0, (-1, 0, 0, 0)
+    # At the end of the forward autocast still holds its copies of weights, and the head a tile.
+    start = left + _cached(model, method), 0, _tile(model, forward, method)
+    grown, best = 0, (sum(start), *start)
     for segment in segments:
         held = left + segment.recomputed, grown, segment.work
         best = max(best, (sum(held), *held))
@@ -113,16 +115,14 @@ def backward_peak(model: Architecture, forward: Forward, method: Method) -> Peak
 
 
 def optimizer_peak(model: Architecture, method: Method) -> Peak:
-    """AdamW's step: on a GPU it makes the root of all second moments at once, else of the largest
-    tensor, twice."""
+    """AdamW's step, tensor by tensor: two of the largest on top (finer1/policy/optimizer.py)."""
     trained = trained_parameters(model, method)
-    work = trained // method.shards if method.on_gpu else 2 * _largest(model, method)
     return Peak(
         weights=_weights(model, method),
         gradients=FLOAT * trained // method.shards + method.bucket_copies * FLOAT * trained,
         moments=2 * FLOAT * trained // method.shards,
         activations=0,
-        work=FLOAT * work,
+        work=2 * FLOAT * _largest(model, method) // method.shards,
     )
 
 
@@ -150,7 +150,7 @@ def _segments(model: Architecture, forward: Forward, method: Method) -> Iterator
     table = FLOAT * decoder.embedding * is_full
     yield _Segment(
         kept=ends_kept(decoder, forward),
-        recomputed=_cached(model, method),
+        recomputed=0,
         gradients=table,
         work=table + _head_work(model, forward, method),
     )
@@ -213,10 +213,13 @@ def _cached(model: Architecture, method: Method) -> int:
 
 def _head_work(model: Architecture, forward: Forward, method: Method) -> int:
     """Gradient of the scored positions, and tiles of logits."""
-    decoder = model.decoder
-    words = min(decoder.vocabulary, _TILE_WORDS)
+    copies = 1 if method.on_gpu else _TILE_COPIES_CPU
+    gradient = FLOAT * forward.scored * model.decoder.hidden
+    return gradient + copies * _tile(model, forward, method)
+
+
+def _tile(model: Architecture, forward: Forward, method: Method) -> int:
+    """A tile of logits, with the copy of its part of the head's weights that autocast needs."""
+    words = min(model.decoder.vocabulary, _TILE_WORDS)
     tile = min(forward.scored, _TILE_TOKENS) * words
-    gradient = FLOAT * forward.scored * decoder.hidden
-    if not method.on_gpu:
-        return gradient + _TILE_COPIES_CPU * FLOAT * tile
-    return gradient + HALF * (tile + words * decoder.hidden)
+    return HALF * (tile + words * model.decoder.hidden) if method.mixed else FLOAT * tile
