@@ -206,5 +206,7 @@ def test_bounds_on_pixels_go_into_the_models_folder(run, tmp_path):
 
 
 def test_bounds_on_pixels_must_not_cross(run):
-    with pytest.raises(ValueError, match=r"sft\.min_pixels \(9\) must not be above sft\.max_pixels"):
+    with pytest.raises(
+        ValueError, match=r"sft\.min_pixels \(9\) must not be above sft\.max_pixels"
+    ):
         run("crossed", min_pixels=9, max_pixels=8)
