@@ -84,7 +84,17 @@ def names_figure(figures: SeparabilityFigures, ink: Ink) -> "Figure":
         (figures.true_points, ink.true, ink.true),
     ):
         across, up = zip(*points, strict=True)
-        axes.scatter(across, up, s=9, facecolors=fill, edgecolors=colour, linewidths=0.7, alpha=0.7)
+        axes.plot(
+            across,
+            up,
+            linestyle="none",
+            marker="o",
+            markersize=2.8,
+            markerfacecolor=fill,
+            markeredgecolor=colour,
+            markeredgewidth=0.6,
+            alpha=0.7,
+        )
     for axis in ("x", "y"):
         axes.locator_params(axis=axis, nbins=4)
     first, second = (f"{100 * share:.0f} %" for share in figures.explained)

@@ -102,15 +102,16 @@ def measure_separability(
     found = separate(values, settings.separability, settings.permutations, seed)
     points = plane.points.reshape(2, len(images), 2)
     in_plane = separate(points, settings.separability, 1, seed)
-    classes = 2 * [class_name(image.class_key) for image in images]
+    classes = tuple(class_name(image.class_key) for image in images)
     true_points, false_points = (tuple(map(_pair, rows)) for rows in points)
     return SeparabilityFigures(
-        accuracy=accuracy(found.is_right, classes, bootstrap),
+        accuracy=accuracy(found.is_right, 2 * classes, bootstrap),
         chance=found.chance,
         p=found.p,
-        plane=accuracy(in_plane.is_right, classes, bootstrap),
+        plane=accuracy(in_plane.is_right, 2 * classes, bootstrap),
         explained=plane.explained,
         ids=tuple(image.id for image in images),
+        classes=classes,
         is_right=found.is_right,
         true_points=true_points,
         false_points=false_points,

@@ -70,7 +70,7 @@ class SimilarityFigures:
     level: str
     """What the taxonomy calls the genus."""
     targets: tuple[str, ...]
-    """`<dataset>/<category>/<sub-category>`."""
+    """The sub-categories that were compared."""
     left_out: int
     """Sub-categories without a congener or enough others."""
     layers: tuple[LayerFigures, ...]
@@ -92,6 +92,8 @@ class SeparabilityFigures:
     """Shares of the variance in those."""
     ids: tuple[str, ...]
     """Image ids."""
+    classes: tuple[str, ...]
+    """Their sub-categories."""
     is_right: tuple[bool, ...]
     """Of the true statements in the order of `ids`, then of the false ones."""
     true_points: tuple[tuple[float, float], ...]
@@ -109,7 +111,7 @@ class Analysis:
     test_ids: tuple[str, ...]
     """Test images of the probe."""
     test_classes: tuple[str, ...]
-    """Their sub-categories, `<dataset>/<category>/<sub-category>`."""
+    """Their sub-categories, as everywhere here `<dataset>/<category>/<sub-category>`."""
     probe: ProbeFigures
     similarity: SimilarityFigures | None
     """None where no sub-category has a congener and enough others."""
