@@ -67,7 +67,8 @@ def test_the_last_state_is_behind_the_final_norm(subject, pictures):
     # The tiny model's norm has weight 1: mean squares of 1, less what its epsilon takes of states
     # as small as these.
     assert before.max() < 0.01
-    assert 0.9 < behind.min() and behind.max() <= 1
+    assert behind.min() > 0.9
+    assert behind.max() <= 1
 
 
 def test_features_are_computed_once_and_come_in_order(subject, pictures, tmp_path):
@@ -92,7 +93,8 @@ def test_features_are_computed_once_and_come_in_order(subject, pictures, tmp_pat
     assert torch.allclose(every[:, -1], last, atol=1e-5)
     assert torch.allclose(last[1], last[2], atol=1e-5)
     assert len(reads) == 6
-    assert torch.equal(embed(True), every) and len(reads) == 6
+    assert torch.equal(embed(True), every)
+    assert len(reads) == 6
 
 
 def test_a_statement_is_looked_at_by_its_last_token(subject, pictures):
