@@ -48,7 +48,7 @@ class Curve:
 
 def layers_figure(curves: Sequence[Curve], ink: Ink) -> "Figure":
     """The delta of each model over its hidden states, with the intervals as bands."""
-    figure, axes = _empty(4.6, 2.6, ink)
+    figure, axes = _empty(3.1, 2.8, ink)
     axes.axhline(0, color=ink.muted, linewidth=0.8)
     for curve in curves:
         places = range(len(curve.layers))
@@ -72,7 +72,7 @@ def layers_figure(curves: Sequence[Curve], ink: Ink) -> "Figure":
     axes.locator_params(axis="x", nbins=9, integer=True)
     axes.locator_params(axis="y", nbins=5)
     axes.set_xlabel("hidden state", color=ink.muted, fontsize=9)
-    axes.set_ylabel("cosine to congener \u2212 others", color=ink.muted, fontsize=9)
+    axes.set_ylabel("congener \u2212 others", color=ink.muted, fontsize=9)
     return figure
 
 

@@ -20,10 +20,10 @@ POINTS = 200
 """Images whose two statements are drawn, at most, spread evenly."""
 RULES = ("best_on_test", "last", "best_on_validation")
 PUBLISHED_NOTE = (
-    "The published t and p are shown as they stand, and cannot be those of the row: "
-    "t = \N{MINUS SIGN}0.3872 gives p = 0.6993 for 107 to 137 pairs alone, its sign is against "
-    "the growth from 0.0088 to 0.0531, and a mean change of 0.0443 at that t needs differences "
-    "with a standard deviation of 1.2 or more, of cosines that differ by hundredths."
+    "The published t and p are shown as they stand, and what they test is unclear: "
+    "t = \N{MINUS SIGN}0.3872 gives p = 0.6993 for 107 to 137 pairs; t is negative, while both "
+    "differences and their growth from 0.0088 to 0.0531 are positive; and that growth at that t "
+    "needs a standard deviation of 1.2 or more, of cosines that differ by hundredths."
 )
 PAPER_FINDINGS = (
     "The paper finds the probe about equal (84.26 to 85.0), the similarity not changed "
@@ -32,34 +32,23 @@ PAPER_FINDINGS = (
 
 
 @dataclass(frozen=True)
-class AnalysisRow:
-    """One model; shares in per cent."""
+class Cell:
+    """A figure with what stands below it."""
 
-    key: str
-    model: str
-    probes: tuple[tuple[str, str], ...]
-    """(accuracy, interval and epoch) by RULES."""
-    delta: tuple[str, str]
-    """(mean, interval)."""
-    t: str
-    p: str
-    permutation_p: str
-    separability: tuple[str, str]
-    """(accuracy, interval)."""
-    chance: str
-    """Of permuted labels, and p against it."""
+    value: str
+    under: tuple[str, ...] = ()
+    is_clear: bool = True
+    """False for a difference whose interval includes zero."""
 
 
 @dataclass(frozen=True)
-class ChangeRow:
-    """One model less the first, paired; points and cosines."""
+class AnalysisRow:
+    """A model, a difference or a published row: the probe by RULES, similarity, t, names."""
 
-    name: str
-    figures: tuple[tuple[str, str, bool], ...]
-    """(difference, interval, is clear of zero): the probe by RULES, similarity, separability."""
-    t: str
-    p: str
-    permutation_p: str
+    key: str
+    """Of the model, which may have a mark on the page."""
+    model: str
+    cells: tuple[Cell | None, ...]
 
 
 @dataclass(frozen=True)
@@ -67,8 +56,9 @@ class AnalysisView:
     """What the page says about hidden states."""
 
     rows: tuple[AnalysisRow, ...]
-    changes: tuple[ChangeRow, ...]
-    published: tuple[PublishedAnalysis, ...]
+    changes: tuple[AnalysisRow, ...]
+    """Less the first model."""
+    published: tuple[AnalysisRow, ...]
     notes: tuple[str, ...]
     legend: tuple[tuple[str, Markup], ...]
     layers: Markup | None
@@ -93,7 +83,7 @@ def collect_analysis(params: Params, found: Mapping[str, Analysis]) -> AnalysisV
         changes=tuple(
             _change(f"{names[name]} {MINUS} {names[first]}", item) for name, item in changes.items()
         ),
-        published=published_analyses(),
+        published=tuple(map(_published, published_analyses())),
         notes=(*_facts(params, found[first]), PUBLISHED_NOTE, PAPER_FINDINGS),
         legend=tuple((names[name], swatch(lines[name])) for name in found),
         # The charts hold numbers only.
@@ -131,7 +121,7 @@ def _facts(params: Params, item: Analysis) -> tuple[str, ...]:
         facts.append("Similarity: no sub-category has a congener and enough others to compare.")
     else:
         facts.append(
-            f"Similarity: the cosine of a sub-category's mean image token to that of one of its "
+            "Similarity: the cosine of a sub-category's mean image token to that of another of its "
             f"{item.similarity.level}, less the mean cosine to {settings.similarity.others} of "
             f"others; {len(item.similarity.targets)} sub-categories, {item.similarity.left_out} "
             "left out; paired t-test, and permutation test by flipping signs."
@@ -140,54 +130,59 @@ def _facts(params: Params, item: Analysis) -> tuple[str, ...]:
 
 
 def _row(key: str, name: str, item: Analysis) -> AnalysisRow:
-    last = item.similarity.layers[-1] if item.similarity else None
     names = item.separability
-    return AnalysisRow(
-        key=key,
-        model=name,
-        probes=tuple(_probe(getattr(item.probe, rule)) for rule in RULES),
-        delta=(f"{last.delta:.4f}", f"{last.low:.4f}{EN_DASH}{last.high:.4f}")
-        if last
-        else ("", ""),
-        t=_number(last.t, 2) if last else "",
-        p=_probability(last.p) if last else "",
-        permutation_p=_probability(last.permutation_p) if last else "",
-        separability=(_percent(names.accuracy.value), _range(names.accuracy)),
-        chance=f"{_percent(names.chance)}, p {_probability(names.p)}",
-    )
+    chance = f"chance {_percent(names.chance)}, {_probability('p', names.p)}"
+    cells: list[Cell | None] = [_probe(getattr(item.probe, rule)) for rule in RULES]
+    if item.similarity is None:
+        cells += [None, None]
+    else:
+        last = item.similarity.layers[-1]
+        interval = f"{last.low:.4f}{EN_DASH}{last.high:.4f}"
+        cells += [Cell(f"{last.delta:.4f}", (interval,)), _test(last.t, last.p, last.permutation_p)]
+    told = Cell(_percent(names.accuracy.value), (_range(names.accuracy), chance))
+    return AnalysisRow(key, name, (*cells, told))
 
 
-def _change(name: str, change: Change) -> ChangeRow:
+def _change(name: str, change: Change) -> AnalysisRow:
+    probes = [_difference(getattr(change, f"probe_{rule}"), 100, 1) for rule in RULES]
     test = change.similarity_test
-    return ChangeRow(
-        name=name,
-        figures=(
-            *(_difference(getattr(change, f"probe_{rule}"), 100, 1) for rule in RULES),
-            _difference(change.similarity, 1, 4),
+    return AnalysisRow(
+        "",
+        name,
+        (
+            *probes,
+            _difference(change.similarity, 1, 4) if change.similarity else None,
+            _test(test.t, test.p, test.permutation_p) if test else None,
             _difference(change.separability, 100, 1),
         ),
-        t=_number(test.t, 2) if test else "",
-        p=_probability(test.p) if test else "",
-        permutation_p=_probability(test.permutation_p) if test else "",
     )
 
 
-def _probe(rule: ProbeRule) -> tuple[str, str]:
-    return _percent(rule.accuracy.value), f"{_range(rule.accuracy)}, epoch {rule.epoch}"
+def _published(row: PublishedAnalysis) -> AnalysisRow:
+    test = Cell(_signed(f"{row.t}"), (_probability("p", row.p),)) if row.t is not None else None
+    cells = (Cell(f"{row.probe:.2f}"), None, None, Cell(f"{row.delta:.4f}"), test, None)
+    return AnalysisRow("", f"{row.name}, published", cells)
 
 
-def _difference(found: Interval | None, scale: float, digits: int) -> tuple[str, str, bool]:
-    if found is None:
-        return "", "", False
+def _probe(rule: ProbeRule) -> Cell:
+    return Cell(_percent(rule.accuracy.value), (_range(rule.accuracy), f"epoch {rule.epoch}"))
+
+
+def _test(t: float | None, p: float | None, permutation_p: float) -> Cell:
+    permuted = _probability("permuted", permutation_p)
+    value = EN_DASH if t is None else _signed(f"{t:.2f}")
+    return Cell(value, (_probability("p", p), permuted) if p is not None else (permuted,))
+
+
+def _difference(found: Interval, scale: float, digits: int) -> Cell:
     value, low, high = (
-        f"{scale * number:+.{digits}f}".replace("-", MINUS)
-        for number in (found.value, found.low, found.high)
+        _signed(f"{scale * number:+.{digits}f}") for number in (found.value, found.low, found.high)
     )
-    return value, f"{low} to {high}", found.low > 0 or found.high < 0
+    return Cell(value, (f"{low} to {high}",), found.low > 0 or found.high < 0)
 
 
 def _told(names: SeparabilityFigures) -> str:
-    return f"{_percent(names.accuracy.value)} % told apart ({_range(names.accuracy)})"
+    return f"{_percent(names.accuracy.value)} %"
 
 
 def _percent(share: float) -> str:
@@ -198,14 +193,14 @@ def _range(accuracy: Accuracy) -> str:
     return f"{_percent(accuracy.low)}{EN_DASH}{_percent(accuracy.high)}"
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}".replace("-", MINUS)
+def _signed(text: str) -> str:
+    return text.replace("-", MINUS)
 
 
-def _probability(value: float | None) -> str:
+def _probability(name: str, value: float | None) -> str:
     if value is None:
         return ""
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+    return f"{name} < 0.0001" if value < 5e-5 else f"{name} = {value:.4f}"
 
 
 def _ink(colour: str) -> Ink:
