@@ -25,6 +25,7 @@ from finer1.data_params import (
 )
 from finer1.evaluation_params import (
     OWN_MODELS,
+    AnalysisParams,
     GeneralParams,
     PredictParams,
     ReportParams,
@@ -83,6 +84,7 @@ class Params(Section):
     predict: PredictParams
     robustness: RobustnessParams
     general: GeneralParams
+    analysis: AnalysisParams
     score: ScoreParams
     report: ReportParams
     runtime: RuntimeParams

@@ -88,7 +88,7 @@ def check_models(params: Params, source: str, is_there: Callable[[Path], bool]) 
     source: names the parameters in the message. is_there: whether a path of the project is in the
     copy before any stage has run. Absolute paths mean the same everywhere.
     """
-    for section in ("predict", "robustness", "general"):
+    for section in ("predict", "robustness", "general", "analysis"):
         for name, entry in getattr(params, section).models.items():
             path = Path(entry.model)
             is_made = path in (params.paths.sft, params.paths.tapo)
