@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from finer1.evaluation.statistics import Bootstrap, Interval, mean_interval
+from finer1.evaluation.statistics import Bootstrap, Interval, Part, average_interval
 
 Answer = Literal["differs", "no difference", "open"]
 
@@ -87,8 +87,17 @@ def decide(
     falls to the effect (it would differ) or to the margin less the effect (no difference),
     whichever is wider; always more than there are. Raises ValueError on no values.
     """
-    interval = mean_interval(differences, classes, bootstrap, seeds)
-    table, shape = _cell_means(differences, classes, seeds)
+    return decide_average((Part(differences, classes, seeds),), bootstrap, margin)
+
+
+def decide_average(parts: Sequence[Part], bootstrap: Bootstrap, margin: float) -> Decision:
+    """`decide` about the mean over parts, equally weighted, of each part's mean difference.
+
+    parts: seen and unseen classes, each with values. The numbers of classes are those of all parts
+    together; that the parts' means differ is no variance between classes.
+    """
+    interval = average_interval(parts, bootstrap)
+    table, shape = _cell_means(parts, interval.value)
     num_classes = max(round(len(table) / shape[0]), 1)
     if shape[0] < 2:
         return Decision("open", interval, margin, num_classes, shape[0], None, None)
@@ -110,13 +119,16 @@ def _answer(interval: Interval, margin: float) -> Answer:
     return "open"
 
 
-def _cell_means(
-    differences: Sequence[float], classes: Sequence[str], seeds: Sequence[int]
-) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    """[C, 3] of place of the seed, place of the class, mean, for each pair with values; (S, K)."""
-    cells: dict[tuple[int, str], list[float]] = {}
-    for value, name, seed in zip(differences, classes, seeds, strict=True):
-        cells.setdefault((seed, name), []).append(value)
+def _cell_means(parts: Sequence[Part], value: float) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """[C, 3] of place of the seed, place of the class, mean, for each pair with values; (S, K).
+
+    The mean of each part is brought to `value`.
+    """
+    cells: dict[tuple[int, tuple[int, str]], list[float]] = {}
+    for number, part in enumerate(parts):
+        shift = value - sum(part.values) / len(part.values)
+        for item, name, seed in zip(part.values, part.classes, part.runs, strict=True):
+            cells.setdefault((seed, (number, name)), []).append(item + shift)
     seed_place = {seed: place for place, seed in enumerate(sorted({seed for seed, _ in cells}))}
     class_place = {name: place for place, name in enumerate(sorted({name for _, name in cells}))}
     rows = [
