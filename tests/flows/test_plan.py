@@ -12,6 +12,14 @@ def is_tracked(path):
     return str(path).startswith("models/base")
 
 
+def group(rows, pairs=(), settings=(), needs=None):
+    return {
+        "paper": "Figure 3c", "about": "a test", "columns": ["open/unseen/accuracy"],
+        "seeds": [0, 1], "settings": list(settings), "rows": rows, "needs": needs or {},
+        "published": {}, "pairs": list(pairs),
+    }  # fmt: skip
+
+
 @pytest.fixture
 def values(repository):
     values = load_values(repository / "params.yaml")
@@ -19,11 +27,7 @@ def values(repository):
         "default": {},
         "fast": {"sft.epochs": 1},
         "wrong": {"sft.epochs": -1},
-        "both": {
-            "seeds": [0, 1],
-            "rows": {"SFT": "default/sft", "fast SFT": "fast/sft"},
-            "pairs": [["fast SFT", "SFT"]],
-        },
+        "both": group({"SFT": "default/sft", "fast SFT": "fast/sft"}, [["fast SFT", "SFT"]]),
     }
     return values
 
@@ -50,8 +54,9 @@ def test_a_run_shared_by_two_names_is_made_once(values):
 
 def test_a_single_experiment_compares_its_models(values):
     plan = plan_experiments(values, ["fast"], None, no_data, is_tracked)
-    assert plan.rows["fast: tapo"] == ("fast", "tapo")
-    assert plan.pairs == (("fast: sft", "fast: base"), ("fast: tapo", "fast: sft"))
+    (planned,) = plan.groups
+    assert planned.rows["fast: tapo"] == ("fast", "tapo")
+    assert planned.group.pairs == (("fast: sft", "fast: base"), ("fast: tapo", "fast: sft"))
 
 
 def test_each_run_gets_what_its_dataset_needs(values):
@@ -104,6 +109,98 @@ def test_a_model_that_a_copy_lacks_is_refused(values, section, path):
 def test_a_model_that_a_copy_finds_is_asked(values, path):
     values["experiments"]["own"] = {"general.models": {"mine": {"model": path}}}
     assert plan_experiments(values, ["own"], None, no_data, is_tracked).trials
+
+
+@pytest.fixture
+def large(values):
+    """Values with a full-scale setting and experiments that can run on it."""
+    values["experiments"] |= {
+        "large": {"sft.lr": 5.0e-6, "sft.epochs": 10, "sft.max_epochs": 10, "tapo.steps": 47},
+        "larger": {"like": "large", "sft.batch_size": 64},
+        "tuned": {"split.sft_shots": 4, "embedded": {"sft.lr": 6.0e-4}},
+        "longer": {"tapo.steps": "= tapo.steps + 6"},
+        "on_large": group({"tuned": "tuned/sft", "longer": "longer/tapo"}, settings=["large"]),
+    }
+    return values
+
+
+def test_on_a_setting_its_differences_come_first_and_what_was_tuned_for_the_default_is_gone(large):
+    plan = plan_experiments(large, ["on_large"], [3], no_data, is_tracked, "large")
+    tuned, longer = plan.trials
+    assert tuned.name == "large-tuned-seed3"
+    assert tuned.differences == {
+        "sft.lr": 5.0e-6, "sft.epochs": 10, "sft.max_epochs": 10, "tapo.steps": 47,
+        "split.sft_shots": 4, "seed": 3,
+    }  # fmt: skip
+    assert longer.differences["tapo.steps"] == 53  # 47 + 6, not 40 + 6
+
+
+def test_without_a_setting_an_experiment_has_what_was_tuned_for_it(large):
+    tuned, longer = plan_experiments(large, ["on_large"], [0], no_data, is_tracked).trials
+    assert tuned.differences["sft.lr"] == 6.0e-4
+    assert longer.differences["tapo.steps"] == 46
+
+
+def test_a_setting_like_the_groups_own_will_do(large):
+    assert plan_experiments(large, ["on_large"], None, no_data, is_tracked, "larger").trials
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("on_large", "fast", "on_large does not go with fast; it runs on large and on settings"),
+        ("both", "large", "both is about the embedded default alone; run it without --on"),
+        ("on_large", "larg", "there is no experiment larg; the nearest one is large"),
+    ],
+)
+def test_a_setting_that_a_group_is_not_for_is_refused(large, name, setting, message):
+    with pytest.raises(ValueError, match=message):
+        plan_experiments(large, [name], None, no_data, is_tracked, setting)
+
+
+def test_values_that_contradict_each_other_on_a_setting_are_refused(large):
+    large["experiments"]["prose"] = {"sft.target": "prose", "tapo.format_rule": "tags"}
+    large["experiments"]["strict"] = {"tapo.format_rule": "sections"}
+    with pytest.raises(ValueError, match="experiment strict on prose: sft.target is prose"):
+        plan_experiments(large, ["strict"], None, no_data, is_tracked, "prose")
+
+
+def test_a_row_whose_need_is_not_met_is_left_out_with_the_pairs_that_name_it(values):
+    values["experiments"]["three"] = group(
+        {"a": "default/sft", "b": "fast/sft", "c": "fast/tapo"},
+        [["a", "b"], ["c", "b"]],
+        needs={"a": "clip"},
+    )
+    lacks = lambda need, params: f"no {need}"  # noqa: E731
+    plan = plan_experiments(values, ["three"], [0], no_data, is_tracked, None, lacks)
+    (planned,) = plan.groups
+    assert planned.left_out == {"a": "no clip"}
+    assert planned.group.pairs == (("c", "b"),)
+    assert [trial.name for trial in plan.trials] == ["fast-seed0"]
+
+
+def test_a_group_of_which_nothing_can_be_run_is_refused(values):
+    values["experiments"]["one"] = group({"a": "default/sft"}, needs={"a": "decisions"})
+    with pytest.raises(ValueError, match="one: no row can be run; no decisions"):
+        plan_experiments(
+            values, ["one"], None, no_data, is_tracked, None, lambda need, params: f"no {need}"
+        )
+
+
+def test_a_row_about_a_model_that_is_not_evaluated_is_refused(values):
+    values["experiments"]["one"] = group({"a": "default/cot"})
+    with pytest.raises(ValueError, match="the model cot, which default does not evaluate"):
+        plan_experiments(values, ["one"], None, no_data, is_tracked)
+
+
+def test_a_row_may_be_about_a_further_model(values):
+    values["experiments"] |= {
+        "asked": {"predict.models": {
+            "cot": {"model": "= paths.base", "strategy": "cot", "max_tokens": None}}},
+        "one": group({"a": "asked/cot"}),
+    }  # fmt: skip
+    (trial, _) = plan_experiments(values, ["one"], None, no_data, is_tracked).trials
+    assert trial.differences["predict.models"]["cot"]["model"] == "models/base/world"
 
 
 def test_an_unknown_experiment_names_the_nearest_one(values):
