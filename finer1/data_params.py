@@ -109,6 +109,9 @@ class SplitParams(Section):
     overlap: bool
     """A sub-category with fewer images than sft_shots + tapo_shots uses some for both stages;
     without, it is refused."""
+    shared: bool
+    """SFT and TAPO take the same images of each sub-category, the first ones; the 2-shot protocol
+    of Fine-R1."""
     sft_images: Literal["drawn", "released"]
     """Stage 1's images by seed, or those of the released rationales where a class has one."""
 
@@ -170,6 +173,14 @@ class CotParams(Section):
     """Samples drawn per image until one passes all filters; the first rung."""
     ladder: Annotated[tuple[RungParams, ...], Field(max_length=8)]
     """What is tried after them, in this order, for what is still without a rationale."""
+    show_concepts: bool
+    """Tell the teacher the visual concepts of the image; false is an ablation."""
+    filter: bool
+    """Keep what passes the filters alone; false (ablation) keeps the first sample of each image,
+    whatever it says, and counts by reason what the filters would have rejected."""
+    per_class: Count | None
+    """Images of part sft asked about per seen sub-category at most, the first shots; null asks
+    about all of them. Unlike fewer split.sft_shots it leaves TAPO its images."""
     total: Count | None
     """Rationales wanted over all seen classes, from images asked in turn over the classes, at most
     split.sft_shots of each; null asks about all of them. 404, 804, 1199 in Table 3b of Fine-R1."""
@@ -192,6 +203,9 @@ class ReviewParams(Section):
 
     mode: Literal["pass", "apply"]
     """Pass everything through, or apply the decisions file and keep a queue for a person."""
+    stand_in: Literal["none", "world"]
+    """Who judges what the decisions file does not, with mode `apply`: nobody; or, where the image
+    is of the embedded world, a reviewer that knows its attributes (finer1/world/reviewer.py)."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
     """Level of the acceptance rate's interval, 0.95."""
 

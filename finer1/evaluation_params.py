@@ -8,10 +8,10 @@ from pydantic_core import PydanticCustomError
 
 from finer1.section import Count, CountOrZero, NonNegative, Section
 
-Strategy = Literal["trained", "released", "direct", "cot", "in_context"]
+Strategy = Literal["trained", "released", "direct", "cot", "think", "in_context"]
 """How a model is asked (finer1/evaluation/strategies.py): as it was trained here; in the released
-evaluator's words; for the name alone; to think step by step; with an example image per option that
-is a seen class."""
+evaluator's words; for the name alone; to think step by step; to think in think tags; with an
+example image per option that is a seen class."""
 
 OwnModel = Literal["base", "sft", "tapo"]
 OWN_MODELS: tuple[str, ...] = get_args(OwnModel)

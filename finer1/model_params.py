@@ -10,11 +10,15 @@ from finer1.section import Count, CountOrZero, Fraction, NonNegative, Positive, 
 class SftParams(Section):
     """Stage 1: supervised fine-tuning on the completion tokens (TRL SFTTrainer)."""
 
-    target: Literal["rationale", "prose", "answer"]
-    """Train on rationale and answer, the rationale in four tagged sections or in prose under the
-    headings of the released ones (tapo.format_rule: tags), or on the answer alone (ablation)."""
+    target: Literal["rationale", "prose", "free", "answer"]
+    """Train on rationale and answer, the rationale in four tagged sections, in prose under the
+    headings of the released ones, or free, its text alone without sections and list of options
+    (both: tapo.format_rule tags); or on the answer alone (ablation)."""
     epochs: Positive
     """Passes over the rationales."""
+    steps: CountOrZero | None
+    """Optimizer steps in place of `epochs`; null makes `epochs` passes, 0 keeps the weights of the
+    base. The other training methods make as many as both stages together."""
     batch_size: Count
     """Rationales per optimizer step."""
     lr: Positive
@@ -100,8 +104,13 @@ class TapoParams(Section):
     """Weight of the policy's entropy under the negative (eta 2)."""
     negative_gradient: bool
     """Let gradient flow through the negative's log-probs [P], or detach them (released code)."""
-    question: Literal["open", "closed", "mixed"]
-    """Questions without options [P], with options, or either with equal chance."""
+    strategy: Literal["trained", "think", "direct"]
+    """How the policy is asked, as in predict.strategy: in the words of stage 1 [P]; to think first
+    (CLS-RL, arXiv:2503.16188); for the name alone (No-Thinking-RL, same paper), where the
+    completion is the answer."""
+    question: Literal["open", "closed", "mixed", "class_list"]
+    """Questions without options [P], with options, or either with equal chance; or with all seen
+    sub-categories of the category as options, in alphabetical order (CLS-RL)."""
     num_options: Annotated[int, Field(ge=2)]
     """Options of a closed question, the truth included: seen sub-categories of the category, all of
     them when there are fewer."""
@@ -118,6 +127,9 @@ class TapoParams(Section):
     """Accuracy: one name, equal after normalisation; or the truth contained in the answer [P]."""
     format_rule: Literal["sections", "tags"]
     """Format: all four sections inside the tags; or the tags alone [P]."""
+    dynamic_sampling: bool
+    """Train on groups of mixed accuracy alone and refill the batch (Sec. 3.2 of DAPO); false trains
+    on every group that is sampled, as GRPO does."""
     max_resamples: CountOrZero | None
     """Refills of a rollout batch at most; 20. null is no limit (released code), and needs
     keep_when_all_degenerate."""

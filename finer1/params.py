@@ -84,12 +84,13 @@ class Params(Section):
     @model_validator(mode="after")
     def _check_form(self) -> Self:
         """Stage 2 rewards a form that stage 1 teaches."""
-        if self.sft.target == "prose" and self.tapo.format_rule == "sections":
+        if self.sft.target in ("prose", "free") and self.tapo.format_rule == "sections":
             raise PydanticCustomError(
                 "other_form",
-                "sft.target is prose, rationales without inner tags, but tapo.format_rule is "
+                "sft.target is {target}, rationales without inner tags, but tapo.format_rule is "
                 "sections, which rewards the inner tags; set tapo.format_rule to tags, or "
                 "sft.target to rationale",
+                {"target": self.sft.target},
             )
         return self
 

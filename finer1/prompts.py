@@ -6,12 +6,13 @@ A policy's completion is
     <prediction>...</prediction></think><answer>NAME</answer>
 
 the four sections of Table 5 of Fine-R1 inside the think tags. In the prose form, that of the
-released rationales, the same four stand under headings in place of the inner tags. The answer-only
-form, for the ablation, is the last element alone.
+released rationales, the same four stand under headings in place of the inner tags. For ablations:
+the free form has neither inner tags nor headings nor the list of options, the answer-only form is
+the last element alone.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 SECTIONS = ("analysis", "options", "comparison", "prediction")
@@ -110,9 +111,29 @@ def cot_question(text: str) -> str:
     return f"{text}\nLet's think step by step, and write the name at last as <answer>name</answer>."
 
 
+def think_question(text: str) -> str:
+    """A question, with options where it has them, to be thought about in think tags.
+
+    In the words of CLS-RL (arXiv:2503.16188).
+    """
+    return (
+        f"{text}\nPlease output the thinking process in <think> </think> and final answer in "
+        "<answer> </answer> tags."
+    )
+
+
 def direct_question(text: str) -> str:
     """A question, with options where it has them, for the name and nothing else."""
     return f"{text}\nAnswer with the name alone."
+
+
+WORDINGS: Mapping[str, Callable[[str], str]] = {
+    "trained": str,
+    "cot": cot_question,
+    "think": think_question,
+    "direct": direct_question,
+}
+"""Strategy of asking -> what makes a question, with options where it has them, the user's turn."""
 
 
 def sections_text(analysis: str, options: Sequence[str], comparison: str, prediction: str) -> str:
@@ -142,6 +163,11 @@ def prose_completion(
     )
     body = "\n\n".join(parts)
     return f"<think>{body}\n</think>\n\n{answer_completion(answer)}"
+
+
+def free_completion(analysis: str, comparison: str, prediction: str, answer: str) -> str:
+    """Training target with the text of a rationale, a paragraph each, without its structure."""
+    return f"<think>{analysis}\n{comparison}\n{prediction}</think>{answer_completion(answer)}"
 
 
 def answer_completion(answer: str) -> str:

@@ -102,7 +102,8 @@ class Rationale:
     engine: str
     """Identity of the teacher."""
     completion: str | None = None
-    """All of the target text, verbatim, where it was not built from the sections (released)."""
+    """All of the target text, verbatim, where it was not built from the sections (released, or
+    kept without filters)."""
 
 
 @row

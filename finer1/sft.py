@@ -63,7 +63,8 @@ def train_sft(
 ) -> dict[str, float]:
     """Train the model folder `base` into `output`; metrics of the run.
 
-    resume: scratch folder; a call with the folder of a killed one ends with the same weights.
+    settings: of one step at least. resume: scratch folder; a call with the folder of a killed one
+    ends with the same weights.
     Raises ValueError for settings that contradict each other, RuntimeError for a missed format.
     """
     _check_settings(settings)
@@ -108,6 +109,11 @@ def _check_settings(settings: SftParams) -> None:
             f"sft.max_epochs ({settings.max_epochs}) must not be below sft.epochs "
             f"({settings.epochs})"
         )
+    if settings.min_format_rate > 0 and settings.steps is not None:
+        raise ValueError(
+            f"sft.steps ({settings.steps}) says how long to train, and so does sft.min_format_rate "
+            f"({settings.min_format_rate:g}); set sft.steps to null, or sft.min_format_rate to 0"
+        )
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,8 @@ class SftPlan:
     @property
     def num_steps(self) -> int:
         """Optimizer steps at most."""
+        if self.settings.steps is not None:
+            return self.settings.steps
         waits = self.settings.min_format_rate > 0
         return self.steps_of(self.settings.max_epochs if waits else self.settings.epochs)
 

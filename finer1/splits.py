@@ -25,9 +25,10 @@ def split_images(
     Per seen sub-category `sft_shots` and then `tapo_shots` official training images; validation
     is the official one or, in a dataset without, what is left of the training images of all
     sub-categories; test is the official test. A sub-category with too few images for both
-    stages gives, with `overlap`, some to both. preferred: ids of images that come first in the
-    order of their sub-category's shots; an official validation image among them may train SFT,
-    as 26 of the 59 flowers of the release do, and is then none for validation.
+    stages gives, with `overlap`, some to both; with `shared` every one gives the same to both.
+    preferred: ids of images that come first in the order of their sub-category's shots; an official
+    validation image among them may train SFT, as 26 of the 59 flowers of the release do, and is
+    then none for validation.
     Raises ValueError naming every sub-category with too few images.
     """
     by_class: dict[ClassKey, list[ImageRecord]] = defaultdict(list)
@@ -142,7 +143,9 @@ def _check_enough(
     seen: Collection[ClassKey],
     settings: SplitParams,
 ) -> None:
-    needed = settings.sft_shots + settings.tapo_shots
+    sft, tapo = settings.sft_shots, settings.tapo_shots
+    needed = max(sft, tapo) if settings.shared else sft + tapo
+    asked = f"split.sft_shots {sft} {'and' if settings.shared else '+'} split.tapo_shots {tapo}"
     lacking = []
     for key, members in by_class.items():
         name, has = f"{key[2]} ({key[1]}, {key[0]})", len(shots[key])
@@ -150,9 +153,8 @@ def _check_enough(
             lacking.append(f"{name} has no training image; add one")
         elif key in seen and has < needed and not settings.overlap:
             lacking.append(
-                f"{name} has {has} training images and needs {needed} (split.sft_shots "
-                f"{settings.sft_shots} + split.tapo_shots {settings.tapo_shots}); add images, "
-                "lower the shots, or set split.overlap to true to use some for both stages"
+                f"{name} has {has} training images and needs {needed} ({asked}); add images, lower "
+                " the shots, or set split.overlap to true to use some for both stages"
             )
         if not any(record.official == "test" for record in members):
             lacking.append(f"{name} has no test image; add one")
@@ -169,6 +171,8 @@ def _training_parts(
     the fewest are shared.
     """
     start = min(settings.sft_shots, max(len(shots) - settings.tapo_shots, 0))
+    if settings.shared:
+        start = 0
     parts: dict[str, tuple[Part, ...]] = {
         record.id: ("sft",) for record in shots[: settings.sft_shots]
     }

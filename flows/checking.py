@@ -143,7 +143,12 @@ def _needed(
     keys = {(dataset, image.category, image.label) for image, look in pairs if look.error is None}
     seen = choose_seen(keys, params.split, params.seed)
     return Shots(
-        needed_shots(params.split.sft_shots, params.split.tapo_shots, params.split.overlap),
+        needed_shots(
+            params.split.sft_shots,
+            params.split.tapo_shots,
+            params.split.overlap,
+            params.split.shared,
+        ),
         "lower split.sft_shots and split.tapo_shots, or set split.overlap",
         {(category, label) for _, category, label in seen},
     )

@@ -204,7 +204,7 @@ def ask(
         Path, typer.Option(help="Folder of weights or adapters, or an entry of finer1/zoo.")
     ],
     strategy: Annotated[
-        Literal["trained", "released", "direct", "cot"] | None,
+        Literal["trained", "released", "direct", "cot", "think"] | None,
         typer.Option(help="How the model is asked; predict.strategy."),
     ] = None,
     out: Annotated[

@@ -35,7 +35,7 @@ from finer1.teacher.asking import CaseOpener, StoredTeacher
 from finer1.teacher.filters import REASONS
 from finer1.teacher.ladder import advise, rungs
 from finer1.teacher.rationales import Outcome, Teacher, collect_rationales, num_wanted
-from finer1.teacher.shots import free_images, next_image, take_turns
+from finer1.teacher.shots import first_shots, free_images, next_image, take_turns
 from finer1.teacher.yield_figure import yield_picture
 from finer1.teacher.yields import (
     ClassYield,
@@ -55,6 +55,7 @@ def cot(context: Context) -> dict[str, float]:
     params, paths = context.params, context.params.paths
     splits = read_jsonl(paths.splits, SplitRecord)
     images = [row.image for row in splits if row.part == "sft"]
+    images = first_shots(images, params.cot.per_class, params.seed)
     if params.cot.source == "released":
         reasons: Sequence[str] = RELEASED_REASONS
         outcome, extra = _join_released(context, images, splits)
@@ -79,7 +80,8 @@ def _ask_teacher(
     settings = params.cot
     index = read_jsonl(params.paths.index, ImageRecord)
     free = free_images(index, splits, params.seed)
-    opener = CaseOpener(params.paths.concepts, params.paths.images, images)
+    sft = [row.image for row in splits if row.part == "sft"]
+    opener = CaseOpener(params.paths.concepts, params.paths.images, sft, settings.show_concepts)
 
     labels = labels_by_category(splits)
     engine = load_engine(
@@ -115,7 +117,11 @@ def _ask_teacher(
             len(outcome.rationales),
             settings.total,
         )
-    return outcome, {"cot/lacking": lacking}, teacher.seconds
+    extra: dict[str, float] = {"cot/lacking": lacking}
+    if not settings.filter:
+        extra |= {"cot/faulty": outcome.faults.total()}
+        extra |= {f"cot/faulty_{reason}": outcome.faults[reason] for reason in REASONS}
+    return outcome, extra, teacher.seconds
 
 
 def _advise(

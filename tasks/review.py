@@ -2,20 +2,25 @@
 
     python -m tasks.review
 
-Reads paths.rationales and, with review.mode `apply`, paths.queue and paths.decisions; writes
-paths.reviewed. The decisions come from `finer1 review`.
+Reads paths.rationales and, with review.mode `apply`, paths.queue and paths.decisions, with
+review.stand_in also paths.images; writes paths.reviewed. The decisions come from `finer1 review`.
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
+from finer1.images import ImageArchive
 from finer1.records import Decision, Queued, Rationale, read_jsonl, write_jsonl
 from finer1.teacher.decisions import (
     REJECT_REASONS,
     Reviewed,
     apply_decisions,
+    standing_decisions,
+    text_key,
     wilson_interval,
 )
+from finer1.world.reviewer import decide
 from tasks.stage import Context, main
 
 
@@ -26,7 +31,10 @@ def review(context: Context) -> dict[str, float]:
     rationales = read_jsonl(paths.rationales, Rationale)
     queued = read_jsonl(paths.queue, Queued) if is_on else []
     decisions = _decisions(paths.decisions) if is_on else []
-    reviewed = apply_decisions(rationales, queued, decisions, context.params.cot.max_options)
+    stand_in = _stand_in(context, [*rationales, *(row.rationale for row in queued)], decisions)
+    reviewed = apply_decisions(
+        rationales, queued, [*decisions, *stand_in], context.params.cot.max_options
+    )
     write_jsonl(paths.reviewed, reviewed.rationales)
     if reviewed.stale:
         logging.getLogger(__name__).warning(
@@ -41,6 +49,7 @@ def review(context: Context) -> dict[str, float]:
         "review/queued": len(queued),
         "review/kept": len(reviewed.rationales),
         "review/stale": len(reviewed.stale),
+        "review/stand_in": len(stand_in),
         **_counts(reviewed),
         **_acceptance(reviewed, settings.confidence),
     }
@@ -55,6 +64,22 @@ def _decisions(path: Path) -> list[Decision]:
             f"{error}; a last line that was not fully written `finer1 review` cuts off, any other "
             "is to be corrected by hand"
         ) from error
+
+
+def _stand_in(
+    context: Context, rationales: Sequence[Rationale], decisions: Sequence[Decision]
+) -> list[Decision]:
+    """Decisions of the embedded world's reviewer on what nobody has judged; none when it is off."""
+    settings = context.params.review
+    if settings.mode == "pass" or settings.stand_in == "none":
+        return []
+    judged = standing_decisions(decisions)
+    archive = ImageArchive(context.params.paths.images)
+    return [
+        decide(row, archive.read(row.image_id).info["attributes"].split())
+        for row in rationales
+        if text_key(row) not in judged and row.image_id.startswith("world/")
+    ]
 
 
 def _counts(reviewed: Reviewed) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Stage `sft`: full fine-tuning of the base on the reviewed rationales.
+"""Stage `sft`: full fine-tuning of the base on the reviewed rationales; with sft.steps 0, none.
 
     python -m tasks.sft
 
@@ -6,10 +6,14 @@ Reads paths.base, paths.reviewed, paths.splits, paths.index and paths.images; wr
 paths.sft.
 """
 
+import logging
+from collections.abc import Sequence
+
 from finer1.images import ImageArchive
 from finer1.prompts import (
     SYSTEM_PROMPTS,
     answer_completion,
+    free_completion,
     prose_completion,
     rationale_completion,
     sections_text,
@@ -20,36 +24,20 @@ from tasks.stage import Context, main
 
 
 def train(context: Context) -> dict[str, float]:
-    """Train stage 1 on one example per rationale; the metrics also say what those name."""
-    from finer1.sft import SftExample, train_sft
+    """Train stage 1 on one example per rationale, or keep the base where sft.steps is 0.
 
+    The metrics also say what the rationales name.
+    """
     params, paths = context.params, context.params.paths
     rationales = read_jsonl(paths.reviewed, Rationale)
+    if params.sft.steps == 0:
+        return _keep_base(context, len(rationales))
     if not rationales:
         raise ValueError(f"{paths.reviewed} holds no rationale; look at {paths.cot_yield}")
     splits = read_jsonl(paths.splits, SplitRecord)
     index = read_jsonl(paths.index, ImageRecord)
     counts = check_rationales(rationales, splits, index, str(paths.reviewed))
-    archive = ImageArchive(paths.images)
-    examples = [
-        SftExample(
-            image=archive.read(rationale.image_id),
-            question=rationale.question,
-            completion=completion(rationale, params.sft.target),
-        )
-        for rationale in rationales
-    ]
-    metrics = train_sft(
-        base=paths.base,
-        examples=examples,
-        settings=params.sft,
-        runtime=params.runtime,
-        system_prompt=SYSTEM_PROMPTS[params.prompt.system],
-        seed=params.seed,
-        output=paths.sft,
-        resume=context.resume,
-        log=context.log,
-    )
+    metrics = _train(context, rationales)
     # Where the target is the answer alone, no option is learnt.
     naming = unseen_named([] if params.sft.target == "answer" else rationales, splits)
     return {
@@ -60,16 +48,59 @@ def train(context: Context) -> dict[str, float]:
     }
 
 
-def completion(rationale: Rationale, target: str) -> str:
-    """The text to be learnt: rationale (sections or prose) and answer, or the answer alone.
+def _keep_base(context: Context, num_rationales: int) -> dict[str, float]:
+    from finer1.policy.folder import copy_policy
 
-    A released rationale is prose in either case, as released.
+    paths = context.params.paths
+    copy_policy(paths.base, paths.sft)
+    logging.getLogger(__name__).info(
+        "sft.steps is 0: %s is a copy of %s, and %d rationales train nothing",
+        *(paths.sft, paths.base, num_rationales),
+    )
+    return {"train/steps": 0}
+
+
+def _train(context: Context, rationales: Sequence[Rationale]) -> dict[str, float]:
+    from finer1.sft import SftExample, train_sft
+
+    params, paths = context.params, context.params.paths
+    archive = ImageArchive(paths.images)
+    examples = [
+        SftExample(
+            image=archive.read(rationale.image_id),
+            question=rationale.question,
+            completion=completion(rationale, params.sft.target),
+        )
+        for rationale in rationales
+    ]
+    return train_sft(
+        base=paths.base,
+        examples=examples,
+        settings=params.sft,
+        runtime=params.runtime,
+        system_prompt=SYSTEM_PROMPTS[params.prompt.system],
+        seed=params.seed,
+        output=paths.sft,
+        resume=context.resume,
+        log=context.log,
+    )
+
+
+def completion(rationale: Rationale, target: str) -> str:
+    """The text to be learnt: rationale (sections, prose, free) and answer, or the answer alone.
+
+    A rationale with a text of its own, a released one or one that passed no filter, is learnt as it
+    was written.
     """
     if target == "answer":
         return answer_completion(rationale.label)
     if rationale.completion is not None:
         return rationale.completion
     parts = (rationale.analysis, rationale.options, rationale.comparison, rationale.prediction)
+    if target == "free":
+        return free_completion(
+            rationale.analysis, rationale.comparison, rationale.prediction, rationale.label
+        )
     if target == "prose":
         return prose_completion(*parts, rationale.label)
     return rationale_completion(sections_text(*parts), rationale.label)

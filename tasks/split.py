@@ -35,7 +35,7 @@ def split(context: Context) -> dict[str, float]:
     records = read_jsonl(params.paths.index, ImageRecord)
     preferred = _released_images(context, records)
     rows = split_images(records, params.split, params.seed, preferred)
-    counts = check_split(rows, params.split.overlap)
+    counts = check_split(rows, params.split.overlap or params.split.shared)
     duplicates = find_duplicates(rows)
     _judge_duplicates(context, duplicates)
     for key in seen_elsewhere(rows):

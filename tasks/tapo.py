@@ -39,7 +39,8 @@ def train(context: Context) -> dict[str, float]:
         labels=labels_by_category(splits),
         settings=params.tapo,
         runtime=params.runtime,
-        system=SYSTEM_PROMPTS[params.prompt.system],
+        # As in evaluation: the system prompt goes with the words of stage 1.
+        system=SYSTEM_PROMPTS[params.prompt.system] if params.tapo.strategy == "trained" else "",
         seed=params.seed,
         output=paths.tapo,
         resume=context.resume,

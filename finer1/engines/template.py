@@ -130,11 +130,13 @@ def _match(template: str, text: str) -> tuple[str, ...] | None:
 
 
 def _read_rationale_prompt(text: str) -> _Asked | None:
-    # -1 marks the place of the number of options, which is no text.
-    template = rationale_prompt(_ANY, _ANY, [_ANY], _ANY, -1)
-    pattern = re.escape(template).replace(re.escape(_ANY), _ANY).replace(r"\-1", r"\d+")
-    found = re.fullmatch(pattern, text)
-    if found is None:
-        return None
-    category, _, label, concepts, _ = found.groups()
-    return _Asked(category, label, tuple(part for part in concepts.split("; ") if part))
+    for concepts in ([_ANY], None):
+        # -1 marks the place of the number of options, which is no text.
+        template = rationale_prompt(_ANY, _ANY, concepts, _ANY, -1)
+        pattern = re.escape(template).replace(re.escape(_ANY), _ANY).replace(r"\-1", r"\d+")
+        found = re.fullmatch(pattern, text)
+        if found is not None:
+            category, _, label, *given, _ = found.groups()
+            told = "".join(given).split("; ")
+            return _Asked(category, label, tuple(part for part in told if part))
+    return None

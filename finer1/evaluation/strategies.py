@@ -4,6 +4,7 @@ trained      the question, of a closed one with its options, as the run's own mo
 released     the templates of the release's evaluator
 direct       for the name alone
 cot          to think step by step and to answer in tags
+think        to think in think tags and to answer in tags
 in_context   for the name alone, after one training image per option that is a seen class
 
 The system prompt of the settings goes with `trained`, whose models were trained under it; the
@@ -17,7 +18,7 @@ from typing import Literal
 
 from finer1.draws import draw
 from finer1.evaluation_params import Strategy
-from finer1.prompts import closed_question, cot_question, direct_question, released_question
+from finer1.prompts import WORDINGS, closed_question, direct_question, released_question
 from finer1.records import ClassKey, ImageRecord, Question, SplitRecord
 from finer1.zoo.entry import OwnPrompts
 
@@ -106,14 +107,13 @@ def ask(
         return Asked(
             strategy, "", released_question(question.text, question.options), images, "tags"
         )
-    if strategy == "cot":
-        return Asked(strategy, "", cot_question(text), images, "tags")
-    if strategy == "direct":
-        return Asked(strategy, "", direct_question(text), images, "text")
+    if strategy in WORDINGS:
+        answer_from: AnswerFrom = "text" if strategy == "direct" else "tags"
+        return Asked(strategy, "", WORDINGS[strategy](text), images, answer_from)
     if examples is None:
         raise ValueError(
             "the strategy in_context needs training images, which this set of questions has not; "
-            "choose trained, released, direct or cot"
+            "choose trained, released, direct, cot or think"
         )
     shown = examples.of(question)
     images = (*(image.id for image in shown), question.image_id)

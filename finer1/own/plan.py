@@ -64,6 +64,7 @@ def plan_settings(
         "split.sft_shots": sft,
         "split.tapo_shots": tapo,
         "split.overlap": overlap,
+        "split.shared": False,
         "split.sft_images": "drawn",
         "cot.source": "teacher",
         "questions.source": "built",
@@ -82,16 +83,21 @@ def plan_settings(
     ]
     sentences += _explained(wanted, len(labels))
     needed = Shots(
-        needed_shots(sft, tapo, overlap),
+        needed_shots(sft, tapo, overlap, shared=False),
         "lower --sft-shots and --tapo-shots",
         {(image.category, image.label) for image in images if image.label in seen},
     )
     return Plan(wanted, tuple(sentences), needed)
 
 
-def needed_shots(sft: int, tapo: int, overlap: bool) -> int:
-    """Training images that a seen class must have for the split to take it."""
-    return 1 if overlap else sft + tapo
+def needed_shots(sft: int, tapo: int, overlap: bool, shared: bool) -> int:
+    """Training images that a seen class must have for the split to take it.
+
+    overlap, shared: as in SplitParams.
+    """
+    if overlap:
+        return 1
+    return max(sft, tapo) if shared else sft + tapo
 
 
 def differing(params: Params, wanted: Mapping[str, object]) -> dict[str, object]:

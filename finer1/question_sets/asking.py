@@ -93,7 +93,8 @@ def _check_own(questions: Sequence[SetQuestion], own: OwnPrompts, model: AskedMo
         if name in kinds and "question" not in fields:
             raise ValueError(
                 f"{model.path}: the template `{name}` has no {{question}}, so that the strategy "
-                "trained would leave out the set's own questions; choose released, direct or cot"
+                "trained would leave out the set's own questions; choose released, direct, cot or "
+                "think"
             )
 
 

@@ -12,9 +12,19 @@ from finer1.separation import unseen_named
 _TARGETS = {
     "rationale": "rationale and answer",
     "prose": "rationale in prose and answer",
+    "free": "free rationale without sections and answer",
     "answer": "the answer alone",
 }
 """sft.target -> what is learnt."""
+_QUESTIONS = {
+    "open": "open questions",
+    "closed": "closed questions",
+    "mixed": "mixed questions",
+    "class_list": "questions with all seen sub-categories of the category as options",
+}
+"""tapo.question -> what is asked."""
+_WORDS = {"trained": "", "think": ", to think first", "direct": ", for the name alone"}
+"""tapo.strategy -> how it is asked."""
 
 
 def describe_protocol(inputs: Inputs) -> list[tuple[str, str]]:
@@ -51,18 +61,19 @@ def _unseen(inputs: Inputs) -> str:
     rows = [row.image for row in inputs.splits if not row.seen]
     unseen = {(image.category, image.label) for image in rows}
     triplets = inputs.triplets if inputs.params.tapo.steps else ()
-    trained = {row.image_id for row in inputs.rationales}
+    rationales = inputs.rationales if inputs.params.sft.steps != 0 else []
+    trained = {row.image_id for row in rationales}
     for triplet in triplets:
         trained |= {triplet.anchor, *triplet.positives, *triplet.negatives}
     images = len(trained & {image.id for image in rows})
-    answers = {(row.category, row.label) for row in inputs.rationales}
+    answers = {(row.category, row.label) for row in rationales}
     answers |= {(row.category, row.label) for row in triplets}
     answered = len(answers & unseen)
     text = (
         f"{images or 'None'} of the images trained on {_show(images)} an unseen sub-category, and "
         f"{answered or 'none'} of the {len(unseen)} unseen ones is an answer in training"
     )
-    if inputs.params.sft.target == "answer":
+    if inputs.params.sft.target == "answer" or not rationales:
         return f"{text}."
     naming = unseen_named(inputs.rationales, inputs.splits)
     where = "among the options of"
@@ -105,7 +116,7 @@ def _separation(inputs: Inputs) -> str:
         f"and {least.lower()}{count['near_duplicates_validation']} of a training and a validation "
         f"image (perceptual hashes at most {count['near_duplicate_distance']} of 64 bits apart)",
         f"SFT and TAPO share {count['overlap_images']} images, of {count['overlap_classes']} "
-        "sub-categories with too few for both (split.overlap)"
+        f"sub-categories{_why_shared(inputs.params.split)}"
         if count["overlap_images"]
         else "SFT and TAPO share no image",
     ]
@@ -115,6 +126,10 @@ def _separation(inputs: Inputs) -> str:
             "of another dataset or category: training knows them under it"
         )
     return f"{'. '.join(sentences)}."
+
+
+def _why_shared(split: SplitParams) -> str:
+    return " (split.shared)" if split.shared else " with too few for both (split.overlap)"
 
 
 def _show(number: int) -> str:
@@ -129,6 +144,8 @@ def _teacher(inputs: Inputs) -> str:
 
 def _sft(inputs: Inputs) -> str:
     settings = inputs.params.sft
+    if settings.steps == 0:
+        return "No step: the model is the base."
     target = _TARGETS[settings.target]
     split = inputs.params.split
     released = ""
@@ -143,6 +160,8 @@ def _sft(inputs: Inputs) -> str:
 
 def _sft_length(inputs: Inputs) -> str:
     settings = inputs.params.sft
+    if settings.steps is not None:
+        return f"{settings.steps} steps"
     if not settings.min_format_rate:
         return f"{settings.epochs:g} epochs"
     steps = max((step for series in inputs.logs["sft"].values() for step, _ in series), default=0)
@@ -198,13 +217,15 @@ def _tapo_data(params: Params) -> str:
         f"anchor and {settings.positive_rollouts} under a positive image (temperature "
         f"{settings.temperature:g}, top-p {settings.top_p:g}, at most "
         f"{settings.max_completion_tokens} tokens), {_refills(settings)}; "
-        f"{settings.question} questions. "
+        f"{_QUESTIONS[settings.question]}{_WORDS[settings.strategy]}. "
         f"Anchors and positives {augmented}; rollouts trained on under {update}; negative: "
         f"{describe_negative(params)}."
     )
 
 
 def _refills(settings: TapoParams) -> str:
+    if not settings.dynamic_sampling:
+        return "every group trained on"
     if settings.max_resamples is None:
         return "refills without limit"
     return f"at most {settings.max_resamples} refills"

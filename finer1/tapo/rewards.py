@@ -1,5 +1,7 @@
 """The reward of one rollout: accuracy and format (Sec. 4.3 of Fine-R1).
 
+What is read as the answer is what evaluation reads under the same strategy.
+
 The default is stricter than the paper's: one exact name, and all four sections. The paper's rule
 (the truth is contained in the answer) was gamed within ten steps by answers that list names, and
 a reward for the answer alone lets the rationale rot.
@@ -16,8 +18,9 @@ from finer1.evaluation.answers import (
     named_labels,
     normalise,
 )
+from finer1.evaluation.reading import read_completion
 from finer1.model_params import TapoParams
-from finer1.prompts import Completion, parse_completion, split_options
+from finer1.prompts import Completion, split_options
 
 _RELEASED_FORMAT = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)
 
@@ -31,7 +34,7 @@ class Reward:
     accuracy: float
     format: float
     is_parsed: bool
-    """Exactly one closed answer element was found."""
+    """Exactly one closed answer element was found, or with tapo.strategy `direct` any text."""
     is_truth_among_options: bool
     """The options section lists the label."""
     is_answer_predicted: bool
@@ -45,7 +48,7 @@ def score_completion(text: str, label: str, labels: Sequence[str], settings: Tap
 
     labels: all sub-categories of the label's category, for counting hedged answers.
     """
-    completion = parse_completion(text)
+    completion = read_completion(text, "text" if settings.strategy == "direct" else "tags")
     exact = settings.answer_match == "exact"
     is_correct = is_exact(completion, label) if exact else is_included(text, label)
     accuracy = float(is_correct)

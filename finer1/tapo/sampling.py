@@ -52,7 +52,12 @@ class KeepCounts:
 
 
 def is_informative(accuracies: Sequence[float], settings: TapoParams) -> bool:
-    """True when the mean accuracy of a group lies strictly between the two bounds."""
+    """True when the mean accuracy of a group lies strictly between the two bounds.
+
+    Without dynamic sampling every group counts: its rewards may differ by the format alone.
+    """
+    if not settings.dynamic_sampling:
+        return True
     mean = sum(accuracies) / len(accuracies)
     return settings.keep_low < mean < settings.keep_high
 
@@ -86,7 +91,8 @@ def collect_groups(
 
 
 def _num_to_ask(missing: int, keep_rate: float, settings: TapoParams) -> int:
-    if settings.max_resamples == 0:  # no refills: one batch, its mixed groups are trained on
+    # No refills: one batch, of which all or the mixed groups are trained on.
+    if settings.max_resamples == 0 or not settings.dynamic_sampling:
         return missing
     # Rounded first: 10 x 1.1 is 11.000000000000002.
     asked = math.ceil(round(missing / keep_rate * settings.oversample_margin, 6))

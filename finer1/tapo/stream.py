@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from finer1.draws import derive_seed, draw
 from finer1.model_params import TapoParams
-from finer1.prompts import QUESTIONS, closed_question, question
+from finer1.prompts import QUESTIONS, WORDINGS, closed_question, question
 from finer1.records import Triplet
 from finer1.tapo.augment import augment, blacken
 from finer1.tapo.triplets import draw_images
@@ -103,7 +103,7 @@ class PromptStream:
             number=number,
             label=triplet.label,
             labels=self.labels[triplet.category],
-            question=self._question(number, triplet, template),
+            question=WORDINGS[self.settings.strategy](self._question(number, triplet, template)),
             anchor=anchor,
             positive=positive,
             negative=negative,
@@ -111,8 +111,11 @@ class PromptStream:
         )
 
     def _question(self, number: int, triplet: Triplet, template: int) -> str:
-        """The open question, or the same with options, the nearest sub-category among them."""
+        """The open question; or the same with options, the nearest sub-category among them, or
+        with all that are seen."""
         text = question(triplet.category, template)
+        if self.settings.question == "class_list":
+            return closed_question(text, self._seen(triplet.category))
         # A generator of its own: the wording of a question moves no other draw.
         generator = random.Random(derive_seed(self.seed, "tapo question", str(number)))
         is_closed = self.settings.question == "closed" or (
@@ -121,11 +124,14 @@ class PromptStream:
         if not is_closed:
             return text
         options = [triplet.label, triplet.negative_label]
-        seen = {row.label for row in self.triplets if row.category == triplet.category}
-        others = sorted(seen - set(options))
+        others = [label for label in self._seen(triplet.category) if label not in options]
         num_others = min(len(others), self.settings.num_options - len(options))
         options += generator.sample(others, num_others)
         return closed_question(text, generator.sample(options, len(options)))
+
+    def _seen(self, category: str) -> list[str]:
+        """The seen sub-categories of a category, sorted."""
+        return sorted({row.label for row in self.triplets if row.category == category})
 
     def _augment(self, image: Image.Image, generator: random.Random) -> Image.Image:
         shift, brightness = self.settings.augment_shift, self.settings.augment_brightness

@@ -144,7 +144,8 @@ def check_settings(settings: TapoParams) -> None:
             f"tapo.minibatches ({settings.minibatches}) must divide tapo.prompts_per_step "
             f"({settings.prompts_per_step})"
         )
-    if settings.max_resamples is None and not settings.keep_when_all_degenerate:
+    is_endless = settings.dynamic_sampling and settings.max_resamples is None
+    if is_endless and not settings.keep_when_all_degenerate:
         raise ValueError(
             "tapo.max_resamples: null needs tapo.keep_when_all_degenerate: true; otherwise a step "
             "in which no group survives would sample for ever"
@@ -153,6 +154,17 @@ def check_settings(settings: TapoParams) -> None:
         raise ValueError(
             f"tapo.keep_low ({settings.keep_low}) must be below tapo.keep_high "
             f"({settings.keep_high})"
+        )
+    if settings.strategy == "direct":
+        _check_direct(settings)
+
+
+def _check_direct(settings: TapoParams) -> None:
+    if settings.accuracy_weight < 1 or settings.answer_match != "exact":
+        raise ValueError(
+            "tapo.strategy is direct, whose answers have no tags to reward or to look into, but "
+            f"tapo.accuracy_weight is {settings.accuracy_weight:g} and tapo.answer_match "
+            f"{settings.answer_match}; set them to 1 and exact, or tapo.strategy to think"
         )
 
 

@@ -65,8 +65,11 @@ class StoredTeacher:
 class CaseOpener:
     """Reads the picture of an image, with the concepts to write about."""
 
-    def __init__(self, concepts: Path, images: Path, sft: Sequence[ImageRecord]) -> None:
+    def __init__(
+        self, concepts: Path, images: Path, sft: Sequence[ImageRecord], show_concepts: bool
+    ) -> None:
         """concepts, images: paths of the rows and of the archives; sft: the images of part sft."""
+        self._shows = show_concepts
         self._archive = ImageArchive(images)
         self._path = concepts
         self._given = given_concepts(read_jsonl(concepts, Concepts), sft)
@@ -76,6 +79,8 @@ class CaseOpener:
 
         Raises ValueError where its sub-category has no concepts, OSError when the archive lacks it.
         """
+        if not self._shows:
+            return Case(image, self._archive.read(image.id), None)
         concepts = self._given(image.id, image.class_key)
         if concepts is None:
             raise ValueError(f"{self._path}: no concepts of {image.id} or its sub-category")

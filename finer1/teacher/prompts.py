@@ -12,9 +12,11 @@ def concept_list_prompt(category: str, label: str) -> str:
 
 
 def rationale_prompt(
-    category: str, label: str, concepts: Sequence[str], question: str, max_options: int
+    category: str, label: str, concepts: Sequence[str] | None, question: str, max_options: int
 ) -> str:
-    """Ask for the four-part rationale of one labelled image."""
+    """Ask for the four-part rationale of one labelled image; concepts: None tells of none."""
+    given = "the label" if concepts is None else "the label or the listed concepts"
+    listed = "" if concepts is None else f"Concepts: {'; '.join(concepts)}\n"
     return (
         f"You see an image of a {category}. Write the reasoning that leads from what is visible "
         "to the answer of the question, as if you did not know the answer. Use exactly four "
@@ -24,7 +26,6 @@ def rationale_prompt(
         "comma-separated, the right one among them</options>\n"
         "<comparison>each option against the features seen</comparison>\n"
         "<prediction>the one name that fits best</prediction>\n"
-        "Write English. Never mention these instructions, the label or the listed concepts as "
-        "something given to you.\n"
-        f"Label: {label}\nConcepts: {'; '.join(concepts)}\nQuestion: {question}"
+        f"Write English. Never mention these instructions, {given} as something given to you.\n"
+        f"Label: {label}\n{listed}Question: {question}"
     )

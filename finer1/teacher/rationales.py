@@ -7,7 +7,7 @@ after the first call, where other images are missing now, the batches are made a
 """
 
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +17,13 @@ from finer1.data_params import CotParams, RungParams
 from finer1.draws import derive_seed, draw
 from finer1.engines.interface import Request, Sample
 from finer1.progress import Progress
-from finer1.prompts import QUESTIONS, parse_sections, question, split_options
+from finer1.prompts import (
+    QUESTIONS,
+    parse_sections,
+    question,
+    rationale_completion,
+    split_options,
+)
 from finer1.records import ClassKey, ImageRecord, Queued, Rationale
 from finer1.teacher.filters import barred_options, judge
 from finer1.teacher.ladder import rungs
@@ -35,7 +41,8 @@ class Case:
 
     image: ImageRecord
     picture: Image.Image
-    concepts: tuple[str, ...]
+    concepts: tuple[str, ...] | None
+    """None where the teacher is not told of any."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,8 @@ class Outcome:
     """The first sample that a person can put right, of each case without a rationale."""
     asked: set[str] = field(default_factory=set)
     """Ids of all images that were asked about."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """Without filters: kept rationales by the reason why the filters would have rejected them."""
 
 
 @dataclass
@@ -95,6 +104,7 @@ def collect_rationales(
 ) -> Outcome:
     """For each image the first sample that passes all filters, found on the rungs of the ladder.
 
+    With `cot.filter` off it is the first sample. Its answer is the label, whatever it predicts.
     With `cot.total` the images are asked about in order, as many as it takes. open_case: reads a
     picture; is called for the images of a batch when it is their turn. find_other: another image
     of the same sub-category, its id not among the given ones; None where there is none.
@@ -197,35 +207,35 @@ class _Collector:
         tally.tokens += sample.num_tokens
         tally.cut += sample.finish_reason == "length"
         judgement = judge(text, image.label, known, self.settings, barred)
-        if judgement.draft is not None:
+        reason = judgement.reason
+        if reason is not None:
+            self.found.rejects.append(Reject(image.id, reason, text))
+        if reason is None or not self.settings.filter:
             tally.kept += 1
             tally.rungs[rung] += 1
-            item.kept = self._rationale(item, judgement.draft.sections, judgement.draft.options)
+            item.kept = self._read(item, text)
+            self.found.faults.update([reason] if reason else [])
             return
-        reason = str(judgement.reason)
         tally.rejected[reason] += 1
-        self.found.rejects.append(Reject(image.id, reason, text))
         if item.queued is None and reason == _BY_HAND:
-            sections = parse_sections(text)
-            options = split_options(sections["options"])
-            item.queued = Queued(self._rationale(item, sections, options), (reason,))
+            item.queued = Queued(self._read(item, text), (reason,))
 
-    def _rationale(
-        self, item: _Wanted, sections: Mapping[str, str], options: tuple[str, ...]
-    ) -> Rationale:
-        image = item.case.image
+    def _read(self, item: _Wanted, text: str) -> Rationale:
+        """A sample as a rationale; what has not the four sections is kept word for word."""
+        image, sections = item.case.image, parse_sections(text)
         return Rationale(
             id=f"cot/{image.id}",
             image_id=image.id,
             category=image.category,
             label=image.label,
             question=training_question(image, self.seed),
-            analysis=sections["analysis"],
-            options=options,
-            comparison=sections["comparison"],
-            prediction=sections["prediction"],
+            analysis=sections.get("analysis", ""),
+            options=split_options(sections.get("options", "")),
+            comparison=sections.get("comparison", ""),
+            prediction=sections.get("prediction", ""),
             attempts=item.samples,
             engine=self.teacher.identity,
+            completion=None if sections else rationale_completion(text.strip(), image.label),
         )
 
     def _yield(self, item: _Wanted) -> ClassYield:

@@ -8,6 +8,22 @@ from finer1.records import ClassKey, ImageRecord, SplitRecord
 from finer1.splits import shot_order, unused_images
 
 
+def first_shots(
+    images: Iterable[ImageRecord], per_class: int | None, seed: int
+) -> list[ImageRecord]:
+    """The first shots of every sub-category, in the order of `images`; all of them for None."""
+    images = list(images)
+    if per_class is None:
+        return images
+    by_class: dict[ClassKey, list[ImageRecord]] = defaultdict(list)
+    for image in images:
+        by_class[image.class_key].append(image)
+    chosen = {
+        image.id for shots in by_class.values() for image in shot_order(shots, seed)[:per_class]
+    }
+    return [image for image in images if image.id in chosen]
+
+
 def take_turns(images: Iterable[ImageRecord], seed: int) -> list[ImageRecord]:
     """The first shot of every sub-category, then the second one of each, and so on.
 

@@ -97,7 +97,7 @@ def check_strategy(model: AskedModel, strategy: Strategy) -> None:
     if strategy == "trained" and asks and model.prompts is None:
         raise ValueError(
             f"{model.path}: it has no templates of its own, which the strategy trained uses; "
-            "choose released, direct or cot"
+            "choose released, direct, cot or think"
         )
 
 

@@ -26,7 +26,7 @@ def template():
 
 
 @pytest.fixture
-def opener(tmp_path):
+def make_opener(tmp_path):
     """Concepts are known of images 0 and 1, the SFT images of wren; image 2 is another wren."""
     with io.BytesIO() as picture:
         Image.new("RGB", (8, 8), (9, 8, 7)).save(picture, "PNG")
@@ -34,7 +34,17 @@ def opener(tmp_path):
         write_archive(tmp_path / "images/d.zip", members)
     rows = [Concepts(image(i).id, "wren", ("x",), (f"concept {i}",), (1.0,)) for i in (0, 1)]
     write_jsonl(tmp_path / "concepts.jsonl", rows)
-    return CaseOpener(tmp_path / "concepts.jsonl", tmp_path / "images", [image(0), image(1)])
+
+    def make(show_concepts=True):
+        places = tmp_path / "concepts.jsonl", tmp_path / "images"
+        return CaseOpener(*places, [image(0), image(1)], show_concepts)
+
+    return make
+
+
+@pytest.fixture
+def opener(make_opener):
+    return make_opener()
 
 
 def test_image_with_concepts_has_its_own(opener):
@@ -50,6 +60,12 @@ def test_image_without_concepts_has_those_of_its_class(opener):
 def test_class_without_concepts_is_named(opener):
     with pytest.raises(ValueError, match="concepts.jsonl: no concepts of d/2.png"):
         opener.open(image(2, "crow"))
+
+
+def test_a_teacher_that_is_shown_no_concepts_needs_none(make_opener):
+    opener = make_opener(show_concepts=False)
+    assert opener.open(image(1)).concepts is None
+    assert opener.open(image(2, "crow")).picture.getpixel((0, 0)) == (9, 8, 7)
 
 
 def test_speed_of_what_is_generated_is_logged_and_not_of_what_is_stored(repository, tmp_path):
