@@ -56,6 +56,8 @@ def lacks(need: Need, params: Params, home: Path) -> str | None:
         return next((sentence for sentence in found if sentence), None)
     if need == "decisions":
         path = home / params.paths.decisions
+        if params.review.stand_in != "none":
+            return None
         if path.is_file() and path.stat().st_size:
             return None
         return f"{params.paths.decisions} holds no decisions; make some: finer1 review"

@@ -25,11 +25,11 @@ def published_ablations() -> Mapping[str, Published]:
         values = table.setdefault(row["variant"], {})
         values[_column(row["setting"], row["unit"])] = float(row["value"])
     found["Table 3a"] = {
-        f"{row['n1']}:{row['n2']}": {_UNSEEN: float(row["unseen_semantic_similarity"])}
+        f"{row['n1']} + {row['n2']}": {_UNSEEN: float(row["unseen_semantic_similarity"])}
         for row in _read("table3a_rollout_ratio.csv")
     }
     found["Table 3b"] = {
-        row["cots"]: {_UNSEEN: float(row["unseen_semantic_similarity"])}
+        f"{row['cots']} rationales": {_UNSEEN: float(row["unseen_semantic_similarity"])}
         for row in _read("table3b_cot_count.csv")
     }
     found["Table 3c"] = {
