@@ -22,7 +22,7 @@ def list_experiments(values: dict[str, Any], graph: Mapping[str, Any]) -> str:
     forecast = Forecast(graph, values)
     head = ["name", "paper", "what", "runs", "on two cores", "needs"]
     groups = [
-        [name, entry.paper or "-", entry.about, *_runs(name, values, forecast), _needs(entry)]
+        [name, entry.paper or "-", entry.about, *_described(name, entry, values, forecast)]
         for name, entry in params.experiments.items()
         if isinstance(entry, ExperimentGroup)
     ]
@@ -59,23 +59,28 @@ def plan_seconds(
     return forecast.seconds(open_, finished)
 
 
-def _runs(name: str, values: dict[str, Any], forecast: Forecast) -> list[str]:
+def _described(
+    name: str, group: ExperimentGroup, values: dict[str, Any], forecast: Forecast
+) -> tuple[str, str, str]:
+    """Number of runs, their time, what rows need besides."""
     plan = plan_experiments(values, [name], None, lambda params: {}, lambda path: True)
     seconds = plan_seconds(plan, values, forecast, lambda name: False)
-    return [str(len(plan.trials)), about(seconds)]
-
-
-def _needs(group: ExperimentGroup) -> str:
     rows: dict[Need, int] = {}
-    for need in group.needs.values():
-        rows[need] = rows.get(need, 0) + 1
-    return (
-        ", ".join(
-            f"{_NEEDS[need]} for {count} {'row' if count == 1 else 'rows'}"
-            for need, count in rows.items()
-        )
-        or "nothing"
-    )
+    for title, need in group.needs.items():
+        if need != "decisions" or not _has_stand_in(group.rows[title], plan, values):
+            rows[need] = rows.get(need, 0) + 1
+    needs = [
+        f"{_NEEDS[need]} for {count} {'row' if count == 1 else 'rows'}"
+        for need, count in rows.items()
+    ]
+    return str(len(plan.trials)), about(seconds), ", ".join(needs) or "nothing"
+
+
+def _has_stand_in(row: str, plan: Plan, values: dict[str, Any]) -> bool:
+    """Whether the drawn world's own reviewer takes the place of human decisions."""
+    experiment = row.partition("/")[0]
+    trial = next(trial for trial in plan.trials if trial.experiment == experiment)
+    return bool(with_differences(values, trial.differences)["review"]["stand_in"] != "none")
 
 
 def _settings(params: Params) -> list[str]:

@@ -30,6 +30,8 @@ State = Literal["done", "stale", "missing"]
 
 _RECORDS = Path(".dvc/tmp/finer1/trials")
 _LINES_SHOWN = 15
+_IS_LOCKED = "Unable to acquire lock"
+_LOCK_TRIES, _LOCK_PAUSE_S = 20, 3.0
 _LARGE_BYTES = 64 * 2**20
 """Files above it, weights, are known by size and time of change."""
 
@@ -126,15 +128,13 @@ def _run(trial: Trial, root: Path, environ: Mapping[str, str]) -> int:
     ]
     code_file = exit_file(root, trial.name)
     code_file.unlink(missing_ok=True)
-    dvc = [sys.executable, "-m", "dvc"]
-    # A run of that name may exist from before; DVC would refuse to make it again.
-    stream([*dvc, "exp", "remove", trial.name], root, environ, lambda line: None)
     log = root / "logs" / f"{trial.name}.log"
     log.parent.mkdir(exist_ok=True)
     start = time.monotonic()
-    command = [*dvc, "exp", "run", "--temp", "--name", trial.name, *settings]
-    with log.open("w", encoding="utf-8") as file:
-        code = stream(command, root, environ, lambda line: print(line, file=file, flush=True))
+    # A run of that name may exist from before; DVC would refuse to make it again.
+    _run_dvc(["exp", "remove", trial.name], root, environ, log)
+    command = ["exp", "run", "--temp", "--name", trial.name, *settings]
+    code = _run_dvc(command, root, environ, log)
     text = log.read_text(encoding="utf-8")
     lines: list[str] = []
     outcome = f"{text.count('Running stage')} stages ran, {text.count('is cached')} from cache"
@@ -144,6 +144,26 @@ def _run(trial: Trial, root: Path, environ: Mapping[str, str]) -> int:
         outcome = f"{reason} (exit code {code}); all of its output: {log.relative_to(root)}"
     print(f"  {trial.name:<28}{time.monotonic() - start:>7.0f} s  {outcome}", flush=True)
     print("".join(f"    {line}\n" for line in lines), end="")
+    return code
+
+
+def _run_dvc(words: list[str], root: Path, environ: Mapping[str, str], log: Path) -> int:
+    """Exit code of a DVC command, whose output is all of the log.
+
+    DVC gives up after seconds where another of its processes holds the folder, as a run beside this
+    one does while it is set up.
+    """
+    for _ in range(_LOCK_TRIES):
+        with log.open("w", encoding="utf-8") as file:
+            code = stream(
+                [sys.executable, "-m", "dvc", *words],
+                root,
+                environ,
+                lambda line: print(line, file=file, flush=True),
+            )
+        if not code or _IS_LOCKED not in log.read_text(encoding="utf-8"):
+            break
+        time.sleep(_LOCK_PAUSE_S)
     return code
 
 

@@ -39,7 +39,7 @@ def local_base(params: Params, home: Path, is_tracked: Callable[[Path], bool]) -
     Empty where the copy has it, or nobody does.
     """
     base = params.paths.base
-    if base.is_absolute() or is_tracked(base) or not (home / base).is_dir():
+    if base.is_absolute() or _is_copied(base, is_tracked) or not (home / base).is_dir():
         return {}
     place = str((home / base).resolve())
     models = params.model_dump(mode="json")["predict"]["models"]
@@ -64,8 +64,13 @@ def lacks(need: Need, params: Params, home: Path) -> str | None:
     assert_never(need)
 
 
+def _is_copied(base: Path, is_tracked: Callable[[Path], bool]) -> bool:
+    """Git has the folder, or the file with which DVC restores it."""
+    return is_tracked(base) or is_tracked(base.with_name(f"{base.name}.dvc"))
+
+
 def _missing_base(base: Path, home: Path, is_tracked: Callable[[Path], bool]) -> str | None:
-    if is_tracked(base) or (home / base).is_dir():
+    if _is_copied(base, is_tracked) or (home / base).is_dir():
         return None
     hub_ids = [read_entry(path).model for path in sorted((home / _ZOO).glob("*.yaml"))]
     known = [item for item in hub_ids if item.rpartition("/")[2].lower() == base.name.lower()]

@@ -58,7 +58,11 @@ def test_relative_values_of_an_experiment_see_the_setting():
 
 
 def test_an_experiment_may_not_change_the_budget_of_a_setting():
-    experiments = {"big": {"tapo.lr": 1.0e-6}, "tuned": {"tapo.lr": 1.0e-3}, "own": {"like": "tuned"}}
+    experiments = {
+        "big": {"tapo.lr": 1.0e-6},
+        "tuned": {"tapo.lr": 1.0e-3},
+        "own": {"like": "tuned"},
+    }
     with pytest.raises(ValueError) as error:
         differences_on(VALUES, experiments, "own", "big")
     assert str(error.value) == (
@@ -80,5 +84,3 @@ def test_switching_off_repeating_the_setting_and_ablating_are_allowed(difference
 def test_a_block_is_a_mapping():
     with pytest.raises(ValueError, match="experiments.e.embedded: write dotted keys with values"):
         experiment_differences({"e": {"embedded": 3}}, "e")
-
-
