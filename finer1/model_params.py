@@ -35,6 +35,13 @@ class SftParams(Section):
     """Gradient clipping by global norm."""
     train_vision: bool
     """Train the vision tower, too."""
+    min_pixels: Count | None
+    """Smaller images are enlarged to this many pixels, 200,704 in the paper; null leaves it to the
+    base's image processor. Stage 2 and predict see images as stage 1 did, the base as it always
+    did."""
+    max_pixels: Count | None
+    """Larger images are made smaller, to this many pixels, 1,003,520 in the paper; null as
+    above."""
     min_format_rate: Fraction
     """Train on until this share of greedy training completions is in the format ..."""
     max_epochs: Positive

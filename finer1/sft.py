@@ -19,6 +19,7 @@ from finer1.policy.checkpoints import load_checkpoint, save_checkpoint
 from finer1.policy.folder import load_policy, save_policy
 from finer1.policy.formatting import measure_format_rate
 from finer1.policy.guard import FiniteGuard
+from finer1.policy.image_bounds import bound_images, write_bounds
 from finer1.policy.optimizer import build_optimizer, schedule_from, warm_up_cosine
 from finer1.policy.trainer_arguments import trainer_arguments
 
@@ -69,6 +70,7 @@ def train_sft(
     """
     _check_settings(settings)
     model, processor = load_policy(base, runtime.device, settings.train_vision)
+    bound_images(processor, settings.min_pixels, settings.max_pixels)
     optimizer = _optimizer(model, settings)
     checkpoints = resume / "checkpoints"
     progress = SftProgress(**(load_checkpoint(checkpoints, model, optimizer) or {}))
@@ -100,10 +102,14 @@ def train_sft(
         ).train()
     metrics = _summary(progress, plan, format_rate())
     save_policy(model, base, output)
+    write_bounds(output, settings.min_pixels, settings.max_pixels)
     return metrics
 
 
 def _check_settings(settings: SftParams) -> None:
+    least, most = settings.min_pixels, settings.max_pixels
+    if least is not None and most is not None and least > most:
+        raise ValueError(f"sft.min_pixels ({least}) must not be above sft.max_pixels ({most})")
     if settings.min_format_rate > 0 and settings.max_epochs < settings.epochs:
         raise ValueError(
             f"sft.max_epochs ({settings.max_epochs}) must not be below sft.epochs "

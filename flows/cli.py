@@ -130,6 +130,37 @@ def compare(
 
 
 @app.command()
+def plan(
+    name: Annotated[
+        str | None, typer.Argument(help="An experiment; params.yaml as it stands.")
+    ] = None,
+    gpus: Annotated[int, typer.Option(min=1, help="GPUs at hand.")] = 1,
+    gpu: Annotated[Literal["h200", "h100", "a100"], typer.Option(help="Their kind.")] = "h200",
+    gpu_memory: Annotated[
+        float | None, typer.Option(min=1, metavar="GIB", help="Of one GPU; the kind's.")
+    ] = None,
+    strategy: Annotated[
+        Literal["ddp", "fsdp2", "zero3"], typer.Option(help="How several GPUs train stage 2.")
+    ] = "fsdp2",
+    host_memory: Annotated[
+        float | None, typer.Option(min=1, metavar="GIB", help="Of the machine; not checked.")
+    ] = None,
+    disk: Annotated[
+        float | None, typer.Option(min=1, metavar="GIB", help="Free; not checked.")
+    ] = None,
+) -> None:
+    """Compute memory, disk, tokens and GPU-hours of a run, and refuse what cannot fit.
+
+    Example: finer1 plan fine_r1_3b --gpus 1 --host-memory 256
+    """
+    from finer1.planning.plan import Resources
+    from flows.planning import print_plan
+
+    resources = Resources(gpu, gpus, gpu_memory, strategy, host_memory, disk)
+    raise typer.Exit(print_plan(name, resources, Path.cwd()))
+
+
+@app.command()
 def report() -> None:
     """Print the result table and the path of the HTML report.
 

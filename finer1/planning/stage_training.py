@@ -1,0 +1,161 @@
+"""The phases in which the two stages train on a GPU, each at its fullest moment."""
+
+import math
+from dataclasses import replace
+
+from finer1.params import Params
+from finer1.planning.activations import Completions, Forward, packed_forward, plain_forward
+from finer1.planning.architecture import Architecture
+from finer1.planning.counts import Counts
+from finer1.planning.fit import Machine, Phase
+from finer1.planning.generating import rollout_phase
+from finer1.planning.training import Method, Peak, backward_peak, optimizer_peak
+
+
+def sft_phases(params: Params, model: Architecture, counts: Counts) -> list[Phase]:
+    """Stage 1, in one process: backward and optimizer."""
+    method = _method(params, 0, params.sft.train_vision)
+    rows = sft_rows(params)
+    method = replace(method, accumulates=params.sft.batch_size > rows)
+    row = counts.prompt.longest + counts.rationale.longest
+    forward = plain_forward(
+        model.decoder, rows, row, counts.rationale.longest, 4 * counts.image.longest
+    )
+    remedies = ["take a GPU with more memory, since stage 1 trains in one process"]
+    if params.sft.train_vision:
+        remedies.insert(0, "set sft.train_vision to false")
+    return _training_phases("sft", params, model, forward, method, 1, tuple(remedies))
+
+
+def sft_rows(params: Params) -> int:
+    """Rows of a micro-batch: the largest divisor of the batch that runtime.micro_batch allows."""
+    batch, most = params.sft.batch_size, params.runtime.micro_batch
+    return max(size for size in range(1, min(batch, most) + 1) if batch % size == 0)
+
+
+def tapo_phases(
+    params: Params, model: Architecture, counts: Counts, machine: Machine
+) -> list[Phase]:
+    """Stage 2: rollouts, update, optimizer; none where its weights are those of stage 1."""
+    settings = params.tapo
+    if settings.steps == 0:
+        return []
+    adapters = _adapters(params, model)
+    method = replace(
+        _method(params, adapters, settings.train_vision),
+        shards=machine.shards,
+        bucket_copies=int(machine.gpus > 1 and machine.strategy == "ddp"),
+    )
+    shape = update_shape(params, counts)
+    own = math.ceil(settings.prompts_per_step / settings.minibatches / machine.gpus)
+    method = replace(method, accumulates=own > shape.groups)
+    if params.runtime.forward == "packed":
+        forward = packed_forward(model.decoder, shape)
+    else:
+        forward = _repeated(model, shape)
+    is_spread = machine.shards > 1
+    remedies = ["take more GPUs" if is_spread else "take --gpus 2 or more with --strategy fsdp2"]
+    if not adapters:
+        remedies.append("set tapo.lora_rank to 16")
+    if settings.train_vision:
+        remedies.append("set tapo.train_vision to false")
+    rollouts = rollout_phase(params, model, counts, method, machine, tuple(remedies))
+    training = _training_phases(
+        "tapo", params, model, forward, method, machine.gpus, tuple(remedies)
+    )
+    return [rollouts, *training]
+
+
+def tapo_trained(params: Params, model: Architecture) -> int:
+    """Parameters that stage 2 trains."""
+    return _adapters(params, model) or model.trained(params.tapo.train_vision)
+
+
+def _adapters(params: Params, model: Architecture) -> int:
+    settings = params.tapo
+    if not settings.lora_rank:
+        return 0
+    return model.adapters(settings.lora_rank, settings.lora_targets, settings.train_vision)
+
+
+def group_size(params: Params) -> int:
+    """Rollouts of a prompt (n1 + n2)."""
+    return params.tapo.anchor_rollouts + params.tapo.positive_rollouts
+
+
+def groups_at_once(params: Params) -> int:
+    """Groups of a micro-batch; one at least, whatever runtime.micro_batch says."""
+    return max(1, params.runtime.micro_batch // group_size(params))
+
+
+def update_shape(params: Params, counts: Counts) -> Completions:
+    """One micro-batch of stage 2 at its longest."""
+    settings = params.tapo
+    has_negative = settings.negative_gradient and (
+        settings.inter_class_coef > 0 or settings.negative_entropy_coef > 0
+    )
+    return Completions(
+        groups=groups_at_once(params),
+        prompt_tokens=counts.prompt.longest,
+        rollouts=group_size(params),
+        completion_tokens=counts.rollout.longest,
+        conditions=2 if has_negative else 1,
+        patches=4 * counts.image.longest,
+    )
+
+
+def _method(params: Params, adapters: int, train_vision: bool) -> Method:
+    return Method(
+        adapters=adapters,
+        train_vision=train_vision,
+        is_checkpointed=params.runtime.gradient_checkpointing,
+        mixed=True,
+        on_gpu=True,
+        accumulates=False,
+        has_moments=True,
+        shards=1,
+        bucket_copies=0,
+    )
+
+
+def _training_phases(
+    stage: str,
+    params: Params,
+    model: Architecture,
+    forward: Forward,
+    method: Method,
+    gpus: int,
+    remedies: tuple[str, ...],
+) -> list[Phase]:
+    """Backward and optimizer; the first can also be made smaller by what it keeps."""
+    lower = []
+    if not method.is_checkpointed:
+        lower.append("set runtime.gradient_checkpointing to true")
+    if stage == "sft" and sft_rows(params) > 1:
+        lower.append(f"set runtime.micro_batch to {sft_rows(params) // 2}")
+    if stage == "tapo" and groups_at_once(params) > 1:
+        lower.append(f"set runtime.micro_batch to {group_size(params)}")
+    peaks = {
+        "forward and backward": (backward_peak(model, forward, method), (*lower, *remedies)),
+        "optimizer": (optimizer_peak(model, method), remedies),
+    }
+    return [
+        Phase(stage, name, _parts(peak), gpus, advice) for name, (peak, advice) in peaks.items()
+    ]
+
+
+def _parts(peak: Peak) -> dict[str, int]:
+    return {
+        "weights": peak.weights,
+        "gradients": peak.gradients,
+        "moments": peak.moments,
+        "activations": peak.activations,
+        "work": peak.work,
+    }
+
+
+def _repeated(model: Architecture, shape: Completions) -> Forward:
+    """Each completion with a copy of its prompt and image, under one condition after the other."""
+    row = shape.prompt_tokens + shape.completion_tokens
+    rows = shape.groups * shape.rollouts * shape.conditions
+    return plain_forward(model.decoder, rows, row, shape.completion_tokens, shape.patches)

@@ -1,0 +1,37 @@
+"""How large images are when the vision tower sees them: the image processor's bounds on pixels."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from finer1.files import write_atomic
+
+_FILES = ("processor_config.json", "preprocessor_config.json")
+"""transformers 5 writes the first, published folders have the second."""
+
+
+def bound_images(processor: Any, min_pixels: int | None, max_pixels: int | None) -> None:
+    """Let the processor bring images to between so many pixels; None leaves a bound as it is."""
+    size = processor.image_processor.size
+    if min_pixels is not None:
+        size["shortest_edge"] = min_pixels
+    if max_pixels is not None:
+        size["longest_edge"] = max_pixels
+    processor.image_processor.size = size
+
+
+def write_bounds(folder: Path, min_pixels: int | None, max_pixels: int | None) -> None:
+    """Write the bounds into the model folder, so that all that load it see images alike."""
+    bounds = {"shortest_edge": min_pixels, "longest_edge": max_pixels}
+    changes = {name: value for name, value in bounds.items() if value is not None}
+    if not changes:
+        return
+    for path in (folder / name for name in _FILES):
+        if path.is_file():
+            content = json.loads(path.read_text(encoding="utf-8"))
+            config = content.get("image_processor", content)
+            old = {"shortest_edge": config.pop("min_pixels", None)}
+            old["longest_edge"] = config.pop("max_pixels", None)
+            known = {name: value for name, value in old.items() if value is not None}
+            config["size"] = {**known, **config.get("size", {}), **changes}
+            write_atomic(path, f"{json.dumps(content, indent=2)}\n".encode())
