@@ -139,7 +139,11 @@ def _show(number: int) -> str:
 def _teacher(inputs: Inputs) -> str:
     engines = Counter(row.engine for row in inputs.rationales)
     written = "; ".join(f"{name} ({count})" for name, count in sorted(engines.items()))
-    return f"{len(inputs.rationales)} rationales, written by: {written or 'nobody'}."
+    settings = inputs.params.cot
+    untold = "" if settings.show_concepts else " It was told of no visual concepts."
+    unfiltered = "" if settings.filter else " No filter: the first sample of each image was kept."
+    count = f"{len(inputs.rationales)} rationales, written by: {written or 'nobody'}."
+    return f"{count}{untold}{unfiltered}"
 
 
 def _sft(inputs: Inputs) -> str:

@@ -38,12 +38,14 @@ def test_questions_that_contradict_themselves_are_refused(values, changes, words
         check_params(values, "x")
 
 
-def test_prose_under_the_reward_for_sections_is_refused(values):
-    values["sft"]["target"] = "prose"
-    with pytest.raises(ValueError, match=r"^x: sft.target is prose.*set tapo.format_rule to tags"):
+@pytest.mark.parametrize("target", ["prose", "free"])
+def test_no_sections_under_the_reward_for_them_are_refused(values, target):
+    values["sft"]["target"] = target
+    words = rf"^x: sft.target is {target}.*set tapo.format_rule to tags"
+    with pytest.raises(ValueError, match=words):
         check_params(values, "x")
     values["tapo"]["format_rule"] = "tags"
-    assert check_params(values, "x").sft.target == "prose"
+    assert check_params(values, "x").sft.target == target
 
 
 @pytest.mark.parametrize(("name", "words"), [("base", "model of the run itself"), ("A", "pattern")])

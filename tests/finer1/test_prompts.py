@@ -7,6 +7,7 @@ from finer1.prompts import (
     QUESTIONS,
     SECTIONS,
     closed_question,
+    free_completion,
     parse_completion,
     parse_sections,
     prose_completion,
@@ -128,3 +129,11 @@ def test_there_are_ten_question_templates():
 
 def test_a_closed_question_shows_the_options_in_order():
     assert closed_question("Which?", ["b", "a"]) == "Which?\nOptions: b; a."
+
+
+def test_the_free_form_is_the_text_without_its_structure():
+    text = free_completion("hooked beak", "a has x; b has y", "a", "a")
+    assert text == "<think>hooked beak\na has x; b has y\na</think><answer>a</answer>"
+    completion = parse_completion(text)
+    assert completion.is_tagged
+    assert not completion.is_sectioned

@@ -206,5 +206,27 @@ def test_bounds_on_pixels_go_into_the_models_folder(run, tmp_path):
 
 
 def test_bounds_on_pixels_must_not_cross(run):
-    with pytest.raises(ValueError, match=r"sft\.min_pixels \(9\) must not be above sft\.max_pixels"):
+    with pytest.raises(
+        ValueError, match=r"sft\.min_pixels \(9\) must not be above sft\.max_pixels"
+    ):
         run("crossed", min_pixels=9, max_pixels=8)
+
+
+def test_steps_take_the_place_of_epochs(params):
+    # 3 steps of 4 rows are one pass over 10 rows and two of the next.
+    made = plan(params, 10, epochs=7, steps=3, batch_size=4)
+    assert made.num_steps == 3
+    assert sorted(made.order()[:10]) == list(range(10))
+    assert len(made.order()) == 12
+    assert (made.lr_factor(0), made.check_steps()) == (1.0, set())
+
+
+def test_as_many_steps_as_asked_for_are_made(run):
+    metrics, logs, _ = run("a", steps=3)
+    assert metrics["train/steps"] == 3
+    assert list(logs) == [1, 2, 3]
+
+
+def test_steps_and_a_format_to_be_reached_exclude_each_other(run):
+    with pytest.raises(ValueError, match=r"set sft\.steps to null, or sft\.min_format_rate to 0"):
+        run("a", steps=3, min_format_rate=0.5)

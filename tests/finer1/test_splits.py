@@ -278,3 +278,23 @@ def test_a_preferred_validation_image_trains_and_no_longer_validates(settings):
 def test_a_preferred_test_image_stays_one(settings):
     rows = split_images(beetles(), settings, 0, preferred_images("test"))
     assert rows == split_images(beetles(), settings, 0)
+
+
+@pytest.mark.parametrize(
+    ("sft_shots", "tapo_shots", "counts"), [(2, 2, (2, 2, 2)), (1, 4, (1, 4, 1)), (3, 1, (3, 1, 1))]
+)
+def test_shared_shots_are_the_same_images(settings, sft_shots, tapo_shots, counts):
+    changes = {"sft_shots": sft_shots, "tapo_shots": tapo_shots}
+    alone = settings.model_copy(update=changes)
+    both = alone.model_copy(update={"shared": True})
+    first = training(split_images(beetles(train=9), alone, 0))
+    for label, (sft, tapo) in training(split_images(beetles(train=9), both, 0)).items():
+        assert (len(sft), len(tapo), len(sft & tapo)) == counts
+        assert sft == first[label][0]
+
+
+def test_shared_shots_need_as_many_images_as_the_larger_stage(settings):
+    both = settings.model_copy(update={"sft_shots": 2, "tapo_shots": 4, "shared": True})
+    assert training(split_images(beetles(train=4), both, 0))
+    with pytest.raises(ValueError, match=r"needs 4 \(split.sft_shots 2 and split.tapo_shots 4\)"):
+        split_images(beetles(train=3), both, 0)

@@ -1,6 +1,10 @@
 import pytest
 
-from finer1.params import load_values
+from finer1.params import load_params, load_values
+from finer1.sft import SftPlan
+from finer1.splits import choose_seen
+from finer1.world.taxonomy import all_species
+from flows.differences import differences_on
 from flows.plan import plan_experiments
 
 
@@ -206,3 +210,27 @@ def test_a_row_may_be_about_a_further_model(values):
 def test_an_unknown_experiment_names_the_nearest_one(values):
     with pytest.raises(ValueError, match="no experiment fats; the nearest one is fast"):
         plan_experiments(values, ["fats"], None, no_data, is_tracked)
+
+
+def test_the_training_methods_make_the_steps_of_both_stages(repository):
+    # Figure 3a compares them at equal optimizer steps.
+    values = load_values(repository / "params.yaml")
+    params = load_params(repository / "params.yaml")
+    classes = {("world", item.category, item.name) for item in all_species()}
+    num_seen = len(choose_seen(classes, params.split, params.seed))
+    num_sft = SftPlan(num_seen * params.split.sft_shots, params.sft, params.seed).num_steps
+    fine_r1 = num_sft + params.tapo.steps * params.tapo.minibatches
+    answer_only = differences_on(values, params.experiments, "answer_only", None)
+    assert answer_only["sft.steps"] == fine_r1
+    assert answer_only["tapo.steps"] == 0
+    for name in ("cls_rl", "no_thinking_rl"):
+        differences = differences_on(values, params.experiments, name, None)
+        surplus = differences["tapo.steps"] * params.tapo.minibatches - fine_r1
+        assert differences["sft.steps"] == 0
+        assert 0 <= surplus < params.tapo.minibatches  # a rollout batch is not broken up
+
+
+def test_answers_are_learnt_from_the_images_of_both_stages(repository):
+    params = load_params(repository / "params.yaml")
+    answer_only = differences_on(values, params.experiments, "answer_only", None)
+    assert answer_only["split.sft_shots"] == params.split.sft_shots + params.split.tapo_shots

@@ -9,8 +9,12 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from finer1.images import write_archive
 from finer1.records import Decision, Queued, Rationale, read_jsonl, write_jsonl
 from finer1.teacher.decisions import rationale_hash
+from finer1.world.drawing import draw, png_bytes
+from finer1.world.language import comparison_text
+from finer1.world.taxonomy import find_species
 from tasks.concepts import concepts
 from tasks.cot import cot
 from tasks.download import download
@@ -185,3 +189,69 @@ def test_what_is_clicked_and_typed_changes_what_sft_trains_on(
     assert before["review/rejected"] == 0
     log = (tmp_path / "review.log").read_text()
     assert "4 rationales, 1 of them from the queue; 0 judged" in log
+
+
+@pytest.fixture
+def drawn(make_context):
+    """Review two rationales about one drawn image, whose wing the first one misreads."""
+    label = "elm wren"  # blue hooked unbarred forked striped
+    texts = {
+        "category": "bird",
+        "label": label,
+        "attributes": "blue hooked unbarred forked striped",
+    }
+    options = [find_species(name) for name in (label, "marsh wren")]
+    rationale = Rationale(
+        id="cot/world/a.png",
+        image_id="world/a.png",
+        category="bird",
+        label=label,
+        question="What is it?",
+        analysis="blue hooked single forked striped",
+        options=tuple(item.name for item in options),
+        comparison=comparison_text(options),
+        prediction=label,
+        attempts=1,
+        engine="oracle",
+    )
+
+    def run(decisions=(), **changes):
+        context = make_context("review", {"review.mode": "apply"} | changes)
+        paths = context.params.paths
+        content = png_bytes(draw("bird", texts["attributes"].split(), 0, 0.0), texts)
+        write_archive(paths.images / "world.zip", [("a.png", content)])
+        write_jsonl(paths.rationales, [rationale])
+        write_jsonl(paths.queue, [])
+        write_jsonl(paths.decisions, decisions)
+        return review(context), read_jsonl(paths.reviewed, Rationale)
+
+    return rationale, run
+
+
+def test_the_worlds_reviewer_judges_what_nobody_has(drawn):
+    rationale, run = drawn
+    metrics, rows = run(**{"review.stand_in": "world"})
+    assert rows == [replace(rationale, analysis="blue hooked unbarred forked striped")]
+    assert (metrics["review/edited"], metrics["review/stand_in"]) == (1, 1)
+    assert run(**{"review.stand_in": "world"}) == (metrics, rows)
+
+
+def test_a_persons_decision_stands_before_the_worlds_reviewer(drawn):
+    rationale, run = drawn
+    metrics, rows = run([decide(rationale, "accept")], **{"review.stand_in": "world"})
+    assert rows == [rationale]
+    assert metrics["review/stand_in"] == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"review.stand_in": "none"}, {"review.stand_in": "world", "review.mode": "pass"}],
+)
+def test_without_a_stand_in_all_is_left_as_it_is(drawn, changes):
+    rationale, run = drawn
+    assert run(**changes)[1] == [rationale]
+
+
+def test_the_worlds_reviewer_judges_no_photographs(run_review, teach):
+    metrics, rows = run_review(review__stand_in="world")
+    assert (metrics["review/stand_in"], rows) == (0, teach[1])

@@ -269,3 +269,37 @@ def test_broken_decision_is_named_with_its_line(run):
     params.paths.decisions.write_text('{"id": "x"}\n')
     with pytest.raises(ValueError, match=r"decisions.jsonl:1: "):
         run("review", review__mode="apply")
+
+
+def test_without_filters_the_faults_are_counted_and_nothing_is_drawn_twice(run):
+    stages = ("download", "split", "concepts", "cot", "review")
+    metrics, _ = run(*stages[:4], split__sft_shots=4, cot__filter=False)
+    assert metrics["cot/kept"] == metrics["cot/samples"] == metrics["cot/asked"] == 8
+    counted = sum(metrics[f"cot/faulty_{reason}"] for reason in REASONS)
+    assert counted == metrics["cot/faulty"]
+    assert sum(metrics[f"cot/rejected_{reason}"] for reason in REASONS) == 0
+    # With filters the same first samples are drawn, and those with a fault are drawn again.
+    filtered, _ = run("cot", split__sft_shots=4)
+    assert filtered["cot/samples"] >= 8 + metrics["cot/faulty"]
+    assert "cot/faulty" not in filtered
+
+
+def test_a_teacher_without_concepts_is_not_told_of_any(run, monkeypatch):
+    asked, generate = [], TemplateEngine.generate
+    monkeypatch.setattr(
+        TemplateEngine, "generate", lambda *all: asked.extend(all[1]) or generate(*all)
+    )
+    run("download", "split", "concepts", "cot", cot__show_concepts=False)
+    prompts = [request.user for request in asked if "Question:" in request.user]
+    assert len(prompts) >= 2
+    assert not any("oncepts" in prompt for prompt in prompts)
+
+
+@pytest.mark.parametrize(("per_class", "rows"), [(1, 2), (2, 4), (3, 6)])
+def test_rationales_per_class_leave_tapo_its_images(run, per_class, rows):
+    metrics, params = run(
+        *("download", "split", "concepts", "cot"), split__sft_shots=3, cot__per_class=per_class
+    )
+    assert metrics["cot/asked"] == metrics["cot/kept"] == rows
+    parts = [row.part for row in read_jsonl(params.paths.splits, SplitRecord)]
+    assert (parts.count("sft"), parts.count("tapo")) == (6, 8)

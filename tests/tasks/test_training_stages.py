@@ -147,13 +147,71 @@ def test_lost_classes_can_be_tolerated(run):
     assert metrics["train/steps"] == 0
 
 
-def test_the_target_is_rationale_prose_or_answer(run):
+def test_the_target_is_rationale_prose_free_text_or_answer(run):
     _, paths = run(*TEACHER)
     rationale = read_jsonl(paths.reviewed, Rationale)[0]
     prose = completion(rationale, "prose")
     assert prose.startswith(f"<think>{rationale.analysis}\n\nThe analysis of candidate")
     assert prose.endswith(f"\n</think>\n\n<answer>{rationale.label}</answer>")
+    free = f"<think>{rationale.analysis}\n{rationale.comparison}\n{rationale.prediction}</think>"
+    assert completion(rationale, "free") == f"{free}<answer>{rationale.label}</answer>"
     assert completion(rationale, "answer") == f"<answer>{rationale.label}</answer>"
     whole = completion(rationale, "rationale")
     assert whole.startswith(f"<think><analysis>{rationale.analysis}</analysis>")
     assert whole.endswith(f"</think><answer>{rationale.label}</answer>")
+
+
+def test_without_a_step_of_sft_the_base_is_kept_and_no_rationale_is_needed(run, tiny_model):
+    _, paths = run("download", "split")
+    write_jsonl(paths.reviewed, [])
+    metrics, _ = run("sft", sft__steps=0)
+    assert metrics == {"train/steps": 0}
+    weights = [folder / "model.safetensors" for folder in (paths.sft, tiny_model)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "starts"), [("trained", "A conversation"), ("think", ""), ("direct", "")]
+)
+def test_the_policy_is_trained_under_the_system_prompt_it_is_asked_under(
+    run, monkeypatch, strategy, starts
+):
+    given = []
+    monkeypatch.setattr(
+        "finer1.tapo.training.train_tapo", lambda system, **_: given.append(system) or {}
+    )
+    run(*TEACHER, "triplets", "tapo", prompt__system="r1", tapo__strategy=strategy)
+    assert given[0].startswith(starts)
+    assert bool(given[0]) == bool(starts)
+
+
+def test_a_direct_answer_is_not_rewarded_for_tags(run):
+    with pytest.raises(ValueError, match=r"accuracy_weight is 0\.9 .*; set them to 1 and exact"):
+        run(*TEACHER, "triplets", "tapo", tapo__strategy="direct")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strategy", "changes"),
+    [
+        ("think", {"accuracy_weight": 0.5, "format_rule": "tags"}),
+        ("direct", {"accuracy_weight": 1.0}),
+    ],
+)
+def test_rl_from_the_base_trains_on_every_group(run, strategy, changes):
+    # The random base is right in none: every group is trained on all the same, and no refill asked.
+    metrics, _ = run(
+        *(*TEACHER, "sft", "triplets", "tapo"),
+        sft__steps=0,
+        tapo__steps=1,
+        tapo__strategy=strategy,
+        tapo__question="class_list",
+        tapo__dynamic_sampling=False,
+        tapo__prompts_per_step=2,
+        tapo__max_completion_tokens=5,
+        tapo__anchor_rollouts=2,
+        tapo__positive_rollouts=0,
+        **{f"tapo__{name}": value for name, value in changes.items()},
+    )
+    assert (metrics["reward/accuracy"], metrics["rollout/refills"]) == (0, 0)
+    assert metrics["rollout/groups"] == metrics["train/groups"] == 2

@@ -107,3 +107,13 @@ def test_identity_names_the_engine_and_its_labels():
 def test_other_prompt_is_refused():
     with pytest.raises(ValueError, match="answers the teacher's prompts only"):
         load().generate([Request("What is the capital of France?")], SAMPLING)
+
+
+def test_a_prompt_without_concepts_is_answered_from_phrases_of_its_own():
+    told, untold = ask("House Wren", 1, ("blue cap", "red bill")), ask("House Wren", 1, None)
+    assert "Concepts" not in untold.user
+    assert "concepts" not in untold.user
+    (first,), (second,) = load().generate([told, untold], SAMPLING)
+    assert "blue cap" in first.text
+    assert "blue cap" not in second.text
+    assert "<prediction>" in second.text

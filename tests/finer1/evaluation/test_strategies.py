@@ -63,7 +63,11 @@ def test_the_released_form_writes_options_as_python_does(ask):
 
 @pytest.mark.parametrize(
     ("strategy", "words", "answer_from"),
-    [("direct", "name alone", "text"), ("cot", "step by step", "tags")],
+    [
+        ("direct", "name alone", "text"),
+        ("cot", "step by step", "tags"),
+        ("think", "output the thinking process in <think> </think>", "tags"),
+    ],
 )
 def test_other_forms_send_no_system_prompt(ask, strategy, words, answer_from):
     asked = put(ask(setting="closed"), strategy, "Think.")

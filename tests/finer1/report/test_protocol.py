@@ -158,3 +158,46 @@ def test_sft_that_waits_for_the_format_tells_its_length(tell):
 )
 def test_what_shapes_tapo_is_told(tell, sections, words):
     assert words in tell(sections)["Stage 2, TAPO"]
+
+
+def test_steps_in_place_of_epochs_are_told(tell, inputs):
+    assert "91 steps at batch size" in tell({"sft": {"steps": 91}})["Stage 1, SFT"]
+    kept = tell({"sft": {"steps": 0}})
+    assert kept["Stage 1, SFT"] == "No step: the model is the base."
+    # TAPO's images alone are trained on, and no rationale is read.
+    assert "rationales" not in kept["Unseen sub-categories"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "; open questions. "),
+        (
+            {"question": "class_list", "strategy": "think"},
+            "; questions with all seen sub-categories of the category as options, to think first. ",
+        ),
+        ({"strategy": "direct"}, "; open questions, for the name alone. "),
+        ({"dynamic_sampling": False}, ", every group trained on; "),
+    ],
+)
+def test_how_the_policy_is_asked_is_told(tell, changes, words):
+    assert words in tell({"tapo": changes})["Stage 2, TAPO"]
+
+
+def test_shared_images_are_told_apart_from_too_few(tell, inputs):
+    counts = {"split/overlap_images": 4, "split/overlap_classes": 2}
+    text = tell({"split": {"shared": True}}, recorded={**inputs.recorded, **counts})
+    told = text["Training and evaluation apart"]
+    assert "SFT and TAPO share 4 images, of 2 sub-categories (split.shared)." in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "ending"),
+    [
+        ({"show_concepts": False}, " It was told of no visual concepts."),
+        ({"filter": False}, " No filter: the first sample of each image was kept."),
+        ({}, ")."),
+    ],
+)
+def test_what_the_teacher_was_told_and_what_was_kept_is_told(tell, changes, ending):
+    assert tell({"cot": changes})["Teacher"].endswith(ending)

@@ -10,7 +10,7 @@ def recorded(filtered, queued, **more):
     counts = dict(zip(NAMES, filtered, strict=True))
     counts |= {f"queued_{name}": n for name, n in zip(NAMES, queued, strict=True)}
     counts |= {f"reason_{name}": 0 for name in REJECT_REASONS}
-    counts |= {"rationales": sum(filtered), "stale": 0, **more}
+    counts |= {"rationales": sum(filtered), "stale": 0, "stand_in": 0, **more}
     return {f"review/{name}": float(n) for name, n in counts.items()}
 
 
@@ -36,6 +36,13 @@ def test_acceptance_comes_with_its_interval_and_its_sample(undecided, words):
     sentence = summarise_review("apply", 0.95, figures).sentences[0]
     assert sentence.startswith(words)
     assert sentence.endswith("accepted as written (95 % Wilson interval 59.6 to 98.2).")
+
+
+def test_a_program_in_a_persons_place_is_told():
+    rate = {"acceptance": 1.0, "acceptance_low": 0.3, "acceptance_high": 1.0}
+    figures = recorded((4, 0, 0, 0), (0, 0, 0, 0), stand_in=3, **rate)
+    sentence = summarise_review("apply", 0.95, figures).sentences[0]
+    assert "people, and for 3 rationales a program that knows what was drawn" in sentence
 
 
 def test_nothing_judged_has_no_rate():

@@ -1,5 +1,7 @@
 import pytest
 
+from finer1.evaluation.answers import is_exact
+from finer1.evaluation.reading import read_completion
 from finer1.prompts import answer_completion, rationale_completion, sections_text
 from finer1.tapo.rewards import score_completion
 
@@ -67,3 +69,53 @@ def test_answer_and_prediction_are_compared(score):
 
 def test_the_accuracy_weight_splits_the_reward(score):
     assert score(answer_completion("Petunia"), accuracy_weight=0.25).total == pytest.approx(0.25)
+
+
+# No-Thinking-RL: the completion is the answer, the reward is that it is right.
+DIRECT = {"strategy": "direct", "accuracy_weight": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [
+        ("Petunia", 1),
+        (" the petunia.\n", 1),  # after normalisation
+        (answer_completion("Petunia"), 1),  # as evaluation reads it
+        ("Mexican Petunia", 0),
+        ("It is a Petunia", 0),
+        ("Petunia, Sweet Pea", 0),
+        ("<answer>Petunia", 0),
+        ("", 0),
+    ],
+)
+def test_a_direct_answer_earns_what_evaluation_counts_as_exact(score, text, total):
+    reward = score(text, **DIRECT)
+    assert (reward.total, reward.accuracy) == (total, total)
+    assert is_exact(read_completion(text, "text"), "Petunia") == bool(total)
+
+
+def test_a_name_without_tags_is_no_answer_where_tags_are_asked_for(score):
+    assert score("Petunia", strategy="think").accuracy == 0
+    assert not score("Petunia").is_parsed
+    assert score("Petunia", **DIRECT).is_parsed
+    assert not score(" ", **DIRECT).is_parsed
+
+
+def test_a_direct_answer_may_be_a_hedge(score):
+    assert score("Petunia or Sweet Pea", **DIRECT).is_hedged
+
+
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [
+        # 0.5 x accuracy + 0.5 x format.
+        ("<think>long petals</think>\n<answer>petunia</answer>", 1.0),
+        ("<think>long petals</think><answer>Sweet Pea</answer>", 0.5),
+        ("<answer>Petunia</answer>", 0.5),
+        ("Well, <think>x</think><answer>Petunia</answer>", 0.5),
+        ("Petunia", 0.0),
+    ],
+)
+def test_cls_rl_pays_for_accuracy_and_for_format_alike(score, text, total):
+    changes = {"strategy": "think", "accuracy_weight": 0.5, "format_rule": "tags"}
+    assert score(text, **changes).total == total

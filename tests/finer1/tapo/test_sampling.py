@@ -118,3 +118,11 @@ def test_older_steps_count_for_less():
     assert progress.recent == KeepCounts(4, 14)
     assert progress.survivors == 6
     assert progress.step == 2
+
+
+def test_without_dynamic_sampling_every_group_is_trained_on(collect, settings):
+    # None is mixed and the keep rate of earlier steps is low: four asked, four kept all the same.
+    kept, asked = collect(lambda n: False, recent=(0, 100), dynamic_sampling=False)
+    assert (kept.groups, kept.num_survivors, asked) == ([0, 1, 2, 3], 4, [4])
+    assert not kept.is_exhausted
+    assert is_informative((1, 1), settings.model_copy(update={"dynamic_sampling": False}))

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from finer1.evaluation.strategies import ask
+from finer1.records import Question
 from finer1.tapo import stream as stream_module
 from finer1.tapo.stream import PromptStream
 
@@ -172,3 +174,32 @@ def test_other_prompts_do_not_depend_on_a_lone_anchor(stream, alone):
     for number in range(8):
         if source.triplet(number) == mixed.triplet(number):
             assert look(mixed.prompt(number)) == look(source.prompt(number))
+
+
+def test_a_class_list_names_every_seen_class_in_alphabetical_order(stream):
+    opened, listed = stream(), stream(question="class_list", num_options=1)
+    for number in range(8):
+        prompt = listed.prompt(number)
+        assert prompt.question == f"{opened.prompt(number).question}\nOptions: a; b."
+        assert look(prompt)[1:] == look(opened.prompt(number))[1:]
+
+
+@pytest.mark.parametrize("kind", ["open", "closed", "class_list"])
+@pytest.mark.parametrize("strategy", ["trained", "think", "direct"])
+def test_the_policy_is_asked_in_the_words_of_evaluation(stream, kind, strategy):
+    plain = stream(question=kind).prompt(3)
+    text, _, options = plain.question.partition("\nOptions: ")
+    asked = Question(
+        id="x",
+        image_id="d/x",
+        category="bird",
+        label="a",
+        seen=True,
+        setting="closed" if options else "open",
+        text=text,
+        options=tuple(options.rstrip(".").split("; ")) if options else (),
+        source="open",
+    )
+    told = stream(question=kind, strategy=strategy).prompt(3)
+    assert told.question == ask(asked, strategy, "").user
+    assert look(told)[1:] == look(plain)[1:]

@@ -239,3 +239,43 @@ def test_rate_is_of_what_is_generated_not_of_what_was_stored(ladder, capsys):
     collect(teacher, ladder(), ["Grebe"])
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.endswith(", 0.0 samples/s, 50 % of them kept")
+
+
+@pytest.fixture
+def unfiltered(settings):
+    """The same, but the first sample is kept."""
+    return settings.model_copy(update={"filter": False})
+
+
+def test_without_filters_the_first_sample_is_kept_and_its_fault_counted(unfiltered):
+    teacher = Scripted({"Grebe": [answer("Grebe", "Crow")], "Crow": [answer("Crow")]})
+    outcome = collect(teacher, unfiltered, ["Grebe", "Crow"])
+    assert [row.prediction for row in outcome.rationales] == ["Crow", "Crow"]
+    assert [row.attempts for row in outcome.rationales] == [1, 1]
+    assert outcome.faults == {"prediction": 1}
+    assert [(row.image_id, row.reason) for row in outcome.rejects] == [("bird/Grebe", "prediction")]
+    tally = outcome.yields["birds", "bird", "Grebe"]
+    assert (tally.kept, tally.samples, tally.rejected.total()) == (1, 1, 0)
+
+
+def test_without_filters_what_has_no_sections_is_kept_word_for_word(unfiltered):
+    teacher = Scripted({"Grebe": [" <analysis>a red eye "]})
+    outcome = collect(teacher, unfiltered, ["Grebe"])
+    (row,) = outcome.rationales
+    assert row.completion == "<think><analysis>a red eye</think><answer>Grebe</answer>"
+    assert (row.analysis, row.options, row.prediction) == ("", (), "")
+    assert (outcome.faults, outcome.queue) == ({"format": 1}, [])
+
+
+def test_a_foreign_sample_is_not_queued_without_filters(unfiltered):
+    outcome = collect(
+        Scripted({"Grebe": [answer("Grebe", analysis=FOREIGN)]}), unfiltered, ["Grebe"]
+    )
+    assert (outcome.faults, outcome.queue) == ({"language": 1}, [])
+    assert outcome.rationales[0].analysis == FOREIGN
+
+
+def test_with_filters_no_fault_is_kept(settings):
+    outcome = collect(Scripted({"Grebe": ["", answer("Grebe")]}), settings, ["Grebe"])
+    assert outcome.faults == {}
+    assert outcome.rationales[0].completion is None

@@ -4,7 +4,7 @@ import pytest
 
 from finer1.records import ImageRecord, SplitRecord
 from finer1.splits import shot_order
-from finer1.teacher.shots import free_images, next_image, take_turns
+from finer1.teacher.shots import first_shots, free_images, next_image, take_turns
 
 KEY = ("d", "bird", "elm wren")
 
@@ -69,3 +69,13 @@ def test_next_image_is_the_first_that_is_not_used():
     assert next_image(free, KEY, {"d/elm wren/0"}) == image("elm wren", 1)
     assert next_image(free, KEY, {"d/elm wren/0", "d/elm wren/1"}) is None
     assert next_image(free, ("d", "bird", "oak wren"), set()) is None
+
+
+def test_the_first_shots_of_each_class_keep_their_order():
+    images = [image(label, i) for i in range(4) for label in "ab"]
+    chosen = first_shots(images, 2, seed=0)
+    assert chosen == [item for item in images if item in chosen]
+    for label in "ab":
+        own = shot_order([item for item in images if item.label == label], 0)
+        assert {item.id for item in chosen if item.label == label} == {i.id for i in own[:2]}
+    assert first_shots(images, None, 0) == first_shots(images, 9, 0) == images
