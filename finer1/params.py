@@ -1,6 +1,7 @@
 """params.yaml as typed values: loading, checking, and the experiments that differ from it.
 
-What the values mean stands in paths.py, data_params.py, model_params.py and evaluation_params.py.
+What the values mean stands in paths.py, data_params.py, model_params.py, evaluation_params.py and
+experiment_params.py.
 There are no defaults; unknown keys fail at load, and the message names the nearest known key.
 """
 
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self, get_origin
 
 import yaml
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Tag, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from rapidfuzz import process
 
@@ -24,7 +25,6 @@ from finer1.data_params import (
     TripletsParams,
 )
 from finer1.evaluation_params import (
-    OWN_MODELS,
     AnalysisParams,
     GeneralParams,
     PredictParams,
@@ -32,20 +32,10 @@ from finer1.evaluation_params import (
     RobustnessParams,
     ScoreParams,
 )
+from finer1.experiment_params import ComparisonParams, ExperimentGroup
 from finer1.model_params import PromptParams, RuntimeParams, SftParams, TapoParams
 from finer1.paths import Paths
 from finer1.section import Section
-
-
-class ExperimentGroup(Section):
-    """Experiments over seeds, side by side in one table."""
-
-    seeds: tuple[int, ...]
-    """Every run is made once per seed."""
-    rows: dict[str, Annotated[str, Field(pattern=rf"^\w+/({'|'.join(OWN_MODELS)})$")]]
-    """Title of a row -> `<experiment>/<model>`."""
-    pairs: tuple[tuple[str, str], ...]
-    """Titles whose paired difference is printed, the first minus the second."""
 
 
 def _kind(entry: object) -> str | None:
@@ -88,9 +78,10 @@ class Params(Section):
     score: ScoreParams
     report: ReportParams
     runtime: RuntimeParams
+    comparison: ComparisonParams
     experiments: dict[str, Experiment]
-    """Name -> dotted key -> value: differences from the values above, after those of the experiment
-    named by `like`; or a group of such names."""
+    """Name -> dotted key -> value: differences from the values above (flows/differences.py has the
+    words that are no keys); or a group of such names."""
 
     @model_validator(mode="after")
     def _check_form(self) -> Self:

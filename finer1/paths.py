@@ -59,3 +59,5 @@ class Paths(Section):
     """The HTML report."""
     results: Path
     """The figures of the report's tables, CSV."""
+    experiments: Path
+    """Folder of the tables of experiments, and of their page; no stage makes it."""

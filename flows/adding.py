@@ -62,7 +62,7 @@ def _embedded(params: "Params") -> dict[str, object]:
 
     Empty when another model is the base, whose settings are the user's.
     """
-    from flows.plan import experiment_differences
+    from flows.differences import experiment_differences
 
     wanted = experiment_differences(params.experiments, _EMBEDDED)
     return wanted if wanted.pop("paths.base") == str(params.paths.base) else {}

@@ -74,24 +74,59 @@ def status() -> None:
 @app.command()
 def experiments(
     names: Annotated[list[str] | None, typer.Argument(help="Names; none lists them.")] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="SETTING", help="A full-scale setting, which comes first.")
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="For instance 0,1,2.")] = None,
     root: Annotated[
         Path | None,
         typer.Option(envvar="FINER1_DATA_ROOT", help="Folder of the dataset."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Experiments at once.")] = 1,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also those that are done with the same inputs.")
+    ] = False,
 ) -> None:
     """Run entries of params.yaml's experiments side by side and compare them.
 
-    Example: finer1 experiments learning
+    Example: finer1 experiments figure_3c
     """
-    from flows.experiments import list_experiments, parse_seeds, run_experiments
+    from flows.experiments import Chosen, How, parse_seeds, print_experiments, run_experiments
 
     here = Path.cwd()
     if not names:
-        list_experiments(here)
+        print_experiments(here)
         return
-    raise typer.Exit(run_experiments(names, parse_seeds(seeds), root, jobs, here))
+    print("= dvc exp run --temp, for every experiment and seed")
+    chosen = Chosen(tuple(names), on, parse_seeds(seeds))
+    raise typer.Exit(run_experiments(chosen, How(root, jobs, again), here))
+
+
+@app.command()
+def compare(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names; all groups with a run when none.")
+    ] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="SETTING", help="The full-scale setting of the runs.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="For instance 0,1,2.")] = None,
+    protocol: Annotated[
+        Literal["paper", "shuffled"],
+        typer.Option(help="The released evaluator's rules, or ours, the headline."),
+    ] = "shuffled",
+    json: Annotated[Path | None, typer.Option(help="Write the numbers to this file.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the numbers to this file.")] = None,
+) -> None:
+    """Print the tables of finished experiments; runs nothing.
+
+    Example: finer1 compare figure_3c --csv figure_3c.csv
+    """
+    from flows.experiments import Chosen, compare_experiments, parse_seeds
+
+    print("= the DVC experiments of this clone (dvc exp show)")
+    chosen = Chosen(tuple(names or ()), on, parse_seeds(seeds))
+    compare_experiments(chosen, protocol, json, csv, Path.cwd())
 
 
 @app.command()

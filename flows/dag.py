@@ -1,6 +1,6 @@
 """The graph of stages as DVC reads it from dvc.yaml. The only module that imports dvc."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,20 +72,35 @@ def with_ancestors(stages: list[Stage], names: set[str]) -> set[str]:
     return reached
 
 
-def experiment_text(root: Path, experiment: str, path: Path) -> str:
-    """Content of the output `path` as the newest DVC experiment of that name left it.
-
-    Raises ValueError when there is no such experiment.
-    """
-    from dvc.api import read
+def experiment_revisions(root: Path, names: set[str]) -> dict[str, str]:
+    """Name -> commit of the newest DVC experiment of that name; those that exist alone."""
     from dvc.repo.experiments.utils import exp_refs_by_names
 
     with _repository(root) as repository:
-        found = exp_refs_by_names(repository.scm, {experiment}).get(experiment, [])
-        revisions = [repository.scm.get_ref(str(reference)) for reference in found]
-    if not revisions:
-        raise ValueError(f"there is no experiment {experiment}")
-    return str(read(path.as_posix(), repo=str(root), rev=revisions[-1], encoding="utf-8"))
+        found = exp_refs_by_names(repository.scm, names)
+        return {
+            name: str(repository.scm.get_ref(str(references[-1])))
+            for name, references in found.items()
+            if references
+        }
+
+
+def experiment_texts(root: Path, revisions: Sequence[str], path: Path) -> list[str]:
+    """Content of the output `path` as each experiment, known by its commit, left it.
+
+    Raises ValueError when an experiment has no such output, or DVC's cache lost it.
+    """
+    from dvc.exceptions import DvcException
+
+    texts = []
+    with _repository(root) as repository:
+        for revision in revisions:
+            try:
+                with repository.switch(revision):
+                    texts.append(repository.dvcfs.read_text(path.as_posix(), encoding="utf-8"))
+            except (OSError, DvcException) as error:
+                raise ValueError(f"experiment {revision[:8]} has no {path}: {error}") from error
+    return texts
 
 
 def is_readable_lock(path: Path) -> bool:

@@ -29,6 +29,7 @@ PLUMBING = frozenset(
     for name in (
         "finer1/data_params.py",
         "finer1/evaluation_params.py",
+        "finer1/experiment_params.py",
         "finer1/model_params.py",
         "finer1/params.py",
         "finer1/paths.py",

@@ -1,75 +1,137 @@
 """Entries of params.yaml's `experiments` as DVC experiments, side by side.
 
-    python -m flows.experiments NAME... [--seeds 0,1,2] [--jobs 2] [--root DIR]
+    python -m flows.experiments NAME... [--on SETTING] [--seeds 0,1,2] [--jobs 2] [--root DIR]
 
 Each run is `dvc exp run --temp`: it works in a copy of what git tracks, shares DVC's cache and
-the generation store, and leaves the folder as it is. `dvc exp show` and MLflow list them after.
+the generation store, and leaves the folder as it is. Runs that are done with the same inputs are
+not made again. `finer1 compare`, `dvc exp show` and MLflow list them after.
 """
 
 import argparse
-import json
 import os
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from finer1.evaluation.experiments import ExperimentRun, compare, summarise
-from finer1.evaluation.statistics import Bootstrap
-from finer1.evaluation.verdicts import Verdict
-from finer1.files import write_atomic
-from finer1.params import ExperimentGroup, Params, check_params, load_values
-from finer1.records import read_jsonl
-from finer1.report.table import experiment_table
-from flows.dag import experiment_text
+from finer1.evaluation.experiments import Protocol
+from finer1.experiment_params import ExperimentGroup
+from finer1.params import Params, check_params, load_values
+from flows.comparing import build_tables, print_tables, write_tables
+from flows.durations import about
+from flows.forecast import Forecast
+from flows.listing import list_experiments, plan_seconds
 from flows.plan import Plan, Trial, plan_experiments
-from flows.processes import as_typed, stage_environment, stream
-from flows.runner import failure
+from flows.processes import as_typed, stage_environment
+from flows.trials import Project, check_git, find_trials, is_tracked, run_trial
 from flows.values import data_differences
-from flows.workspace import exit_file, hold, repair
+from flows.weights import lacks, local_base, missing_weights
+from flows.workspace import hold, repair
 from tasks.exit_codes import BAD_INPUT, MACHINE
 from tasks.tracking import start_pipeline_run, tracking_uri
 
-_LINES_SHOWN = 15
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which experiments, and how."""
+
+    names: tuple[str, ...]
+    setting: str | None = None
+    """What comes first: a full-scale setting."""
+    seeds: tuple[int, ...] | None = None
+    """Instead of the groups' own."""
 
 
-def run_experiments(
-    names: Sequence[str], seeds: Sequence[int] | None, data_root: Path | None, jobs: int, root: Path
-) -> int:
-    """Run what `names` needs, print the table; returns the largest exit code.
+@dataclass(frozen=True)
+class How:
+    """How they are run."""
 
-    Raises ValueError for an unknown experiment, a wrong value, or a folder without a commit.
+    data_root: Path | None = None
+    """Folder of the datasets."""
+    jobs: int = 1
+    """Runs at once."""
+    again: bool = False
+    """Make those again that are done with the same inputs."""
+
+
+def run_experiments(chosen: Chosen, how: How, root: Path) -> int:
+    """Run what the chosen experiments need, print the tables; returns the largest exit code.
+
+    Raises ValueError for an unknown experiment, a wrong value, weights that are not there, or a
+    folder without a commit.
     """
-    data_root = data_root.resolve() if data_root else None
-    values = load_values(root / "params.yaml")
-    _check_git(root)
-    plan = plan_experiments(
-        values, names, seeds, data_of_trials(data_root, root), partial(_is_tracked, root)
-    )
-    params = check_params(values, "params.yaml")
+    project = load_project(root)
+    check_git(root)
+    data_root = how.data_root.resolve() if how.data_root else None
+    plan = _plan(chosen, project, _needed(data_root, root))
+    for group in plan.groups:
+        for title, reason in group.left_out.items():
+            print(f"left out: {title} of {group.name}: {reason}")
     with hold(root):
         for sentence in repair(root):
             print(f"repaired: {sentence}")
-        tracker = start_pipeline_run("-".join(names), {"experiments": ", ".join(names)}, root, {})
-        environ = _environment(root, data_root, tracker.run_id() or "")
+        names = "-".join((*((plan.setting,) if plan.setting else ()), *chosen.names))
+        tags = {"experiments": ", ".join(chosen.names), "setting": plan.setting or ""}
+        tracker = start_pipeline_run(names, tags, root, {})
+        parent = tracker.run_id() or ""
         status = "FAILED"
         try:
-            code = _run_trials(plan.trials, root, environ, jobs)
+            code = _run_trials(plan, project, _environment(root, data_root), parent, how)
             if not code:
-                table = _table(plan, params, root)
-                path = root / "data/experiments" / f"{'-'.join(names)}.md"
-                write_atomic(path, table.encode())
-                tracker.log_file(path)
+                for path in _show(plan, project):
+                    tracker.log_file(path)
                 status = "FINISHED"
-                compare_command = as_typed("dvc exp show", root)
-                print(f"\n{table}\ntable     {path}\ncompare   {compare_command}")
         finally:
             tracker.finish({}, "FINISHED" if status == "FINISHED" else "FAILED")
     return code
+
+
+def compare_experiments(
+    chosen: Chosen,
+    protocol: Protocol,
+    json: Path | None,
+    csv: Path | None,
+    root: Path,
+) -> None:
+    """Print the tables of the runs that are there; of all groups that have any without names.
+
+    Raises ValueError for an unknown experiment, and when there is no run.
+    """
+    project = load_project(root)
+    params = check_params(dict(project.values), "params.yaml")
+    names = chosen.names or tuple(
+        name
+        for name, entry in params.experiments.items()
+        if isinstance(entry, ExperimentGroup)
+        and (chosen.setting is None or chosen.setting in entry.settings)
+    )
+    plan = _plan(Chosen(names, chosen.setting, chosen.seeds), project, lambda params: {})
+    tables = build_tables(plan, project, protocol)
+    shown = [table for table in tables if chosen.names or table.summaries]
+    if not any(table.summaries for table in shown):
+        names_typed = " ".join(chosen.names) or "NAME"
+        raise ValueError(f"no run of it yet; make some: finer1 experiments {names_typed}")
+    print_tables(shown, json, csv)
+    folder = root / params.paths.experiments
+    *_, page = write_tables(shown, params.score.confidence, folder)
+    print(f"page      {page}")
+
+
+def print_experiments(root: Path) -> None:
+    """Print the list of experiments."""
+    project = load_project(root)
+    print(list_experiments(dict(project.values), project.graph))
+
+
+def load_project(root: Path) -> Project:
+    """Parameters and graph of the project in a folder. Raises ValueError when there is none."""
+    if not (root / "dvc.yaml").exists():
+        raise ValueError(f"{root} has no dvc.yaml; change to the project's folder")
+    values, graph = load_values(root / "params.yaml"), load_values(root / "dvc.yaml")
+    return Project(root, values, graph["stages"])
 
 
 def data_of_trials(data_root: Path | None, home: Path) -> Callable[[Params], dict[str, object]]:
@@ -88,134 +150,98 @@ def data_of_trials(data_root: Path | None, home: Path) -> Callable[[Params], dic
     return differences
 
 
-def list_experiments(root: Path) -> None:
-    """Print every experiment with its differences."""
-    params = check_params(load_values(root / "params.yaml"), "params.yaml")
-    for name, entry in params.experiments.items():
-        if isinstance(entry, ExperimentGroup):
-            seeds = ", ".join(map(str, entry.seeds))
-            print(f"{name}: group, seeds {seeds}: {'; '.join(entry.rows)}")
-        else:
-            print(f"{name}: {', '.join(f'{k}={json.dumps(v)}' for k, v in entry.items())}")
-
-
-def parse_seeds(text: str | None) -> list[int] | None:
+def parse_seeds(text: str | None) -> tuple[int, ...] | None:
     """`0,1,2` as numbers; None stays None. Raises ValueError for anything else."""
     if text is None:
         return None
     try:
-        return [int(part) for part in text.split(",")]
+        return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise ValueError(f"--seeds {text}: write numbers with commas, as in 0,1,2") from None
 
 
-def _run_trials(trials: Sequence[Trial], root: Path, environ: Mapping[str, str], jobs: int) -> int:
+def _plan(chosen: Chosen, project: Project, data: Callable[[Params], Mapping[str, object]]) -> Plan:
+    return plan_experiments(
+        dict(project.values),
+        chosen.names,
+        chosen.seeds,
+        data,
+        partial(is_tracked, project.root),
+        chosen.setting,
+        lambda need, params: lacks(need, params, project.root),
+    )
+
+
+def _needed(data_root: Path | None, root: Path) -> Callable[[Params], dict[str, object]]:
+    """The differences that data and base of a run need.
+
+    Raises ValueError for weights or folders that are not there.
+    """
+    data, tracked = data_of_trials(data_root, root), partial(is_tracked, root)
+
+    def differences(params: Params) -> dict[str, object]:
+        missing = missing_weights(params, root, tracked)
+        if missing:
+            raise ValueError("\n".join(missing))
+        return {**data(params), **local_base(params, root, tracked)}
+
+    return differences
+
+
+def _run_trials(
+    plan: Plan, project: Project, environ: Mapping[str, str], parent: str, how: How
+) -> int:
     """The largest exit code."""
-    print(f"{len(trials)} runs, {jobs} at a time")
-    with ThreadPoolExecutor(jobs) as pool:
-        return max(pool.map(lambda trial: _run_trial(trial, root, environ), trials))
+    found = find_trials(plan.trials, project)
+    done = {name for name, item in found.items() if item.state == "done" and not how.again}
+    wanted = [trial for trial in plan.trials if trial.name not in done]
+    text = f"{len(plan.trials)} runs"
+    if done:
+        text += f", {len(done)} of them done with the same inputs before"
+    if not wanted:
+        print(text)
+        return 0
+    if plan.setting:
+        text += f"; memory and time: finer1 plan {plan.setting}"
+    else:
+        values = dict(project.values)
+        forecast = Forecast(project.graph, values)
+        seconds = plan_seconds(plan, values, forecast, done.__contains__)
+        text += f", {about(seconds)} on two cores"
+    print(f"{text}, {how.jobs} at a time")
+
+    def run(trial: Trial) -> int:
+        return run_trial(trial, project, environ, parent)
+
+    with ThreadPoolExecutor(how.jobs) as pool:
+        return max(pool.map(run, wanted))
 
 
-def _run_trial(trial: Trial, root: Path, environ: Mapping[str, str]) -> int:
-    settings = [
-        word
-        for key, value in trial.differences.items()
-        for word in ("-S", f"++{key}={_hydra(value)}")  # A mapping's entry may be new.
-    ]
-    command = ["exp", "run", "--temp", "--name", trial.name, *settings]
-    code_file = exit_file(root, trial.name)
-    code_file.unlink(missing_ok=True)
-    own = {
-        **environ,
-        "FINER1_RESUME": str(root / "models/.resume" / trial.name),
-        "FINER1_EXIT_FILE": str(code_file.absolute()),
-    }
-    dvc = [sys.executable, "-m", "dvc"]
-    # A run of that name may exist from before; DVC would refuse to make it again.
-    stream([*dvc, "exp", "remove", trial.name], root, own, lambda line: None)
-    log = root / "logs" / f"{trial.name}.log"
-    log.parent.mkdir(exist_ok=True)
-    start = time.monotonic()
-    with log.open("w", encoding="utf-8") as file:
-        code = stream([*dvc, *command], root, own, lambda line: print(line, file=file, flush=True))
-    outcome, lines = "done", []
-    if code:
-        lines = log.read_text(encoding="utf-8").splitlines()[-_LINES_SHOWN:]
-        code, reason = failure(code_file, lines)
-        outcome = f"{reason} (exit code {code}); all of its output: {log.relative_to(root)}"
-    print(f"  {trial.name:<28}{time.monotonic() - start:>7.0f} s  {outcome}", flush=True)
-    print("".join(f"    {line}\n" for line in lines), end="")
-    return code
+def _show(plan: Plan, project: Project) -> list[Path]:
+    """Print and keep the tables; returns the paths of the files."""
+    params = check_params(dict(project.values), "params.yaml")
+    tables = build_tables(plan, project, "shuffled")
+    print_tables(tables)
+    folder = project.root / params.paths.experiments
+    *paths, page = write_tables(tables, params.score.confidence, folder)
+    names = " ".join(group.name for group in plan.groups)
+    on = f" --on {plan.setting}" if plan.setting else ""
+    print("".join(f"table     {path}\n" for path in paths) + f"page      {page}")
+    print(f"compare   {as_typed(f'finer1 compare {names}{on}', project.root)}")
+    return [*paths, page]
 
 
-def _environment(root: Path, data_root: Path | None, parent: str) -> dict[str, str]:
+def _environment(root: Path, data_root: Path | None) -> dict[str, str]:
     """Absolute places, since a run works in another folder."""
     environ = {
         "FINER1_HOME": str(root.absolute()),
         "FINER1_STORE": str(root / "models/.generations"),
         "MLFLOW_TRACKING_URI": tracking_uri(root),
         **stage_environment(),
-        "FINER1_PARENT_RUN": parent,
     }
     if data_root:
         environ["FINER1_DATA_ROOT"] = str(data_root)
     return environ
-
-
-def _table(plan: Plan, params: Params, root: Path) -> str:
-    verdicts = {
-        (trial.experiment, trial.seed): _verdicts(trial.name, params.paths.verdicts, root)
-        for trial in plan.trials
-    }
-    runs = [
-        ExperimentRun(title, seed, tuple(row for row in rows if row.model == model))
-        for title, (wanted, model) in plan.rows.items()
-        for (experiment, seed), rows in verdicts.items()
-        if experiment == wanted
-    ]
-    bootstrap = Bootstrap(params.score.bootstrap_samples, params.score.confidence, params.seed)
-    return experiment_table(summarise(runs, bootstrap), compare(runs, plan.pairs, bootstrap))
-
-
-def _verdicts(experiment: str, path: Path, root: Path) -> list[Verdict]:
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / f"{experiment}.jsonl"
-        copy.write_text(experiment_text(root, experiment, path), encoding="utf-8")
-        return read_jsonl(copy, Verdict)
-
-
-def _hydra(value: object) -> str:
-    """A value in Hydra's override grammar: JSON, but for the quotes around the keys of mappings."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_hydra(item)}' for key, item in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_hydra, value))}]"
-    return json.dumps(value)
-
-
-def _check_git(root: Path) -> None:
-    """DVC experiments hang on a commit and see only what git tracks."""
-    git = ["git", "-C", str(root)]
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, check=False)
-    if head.returncode:
-        raise ValueError(f"{root} has no git commit; DVC experiments start from one")
-    command = [*git, "ls-files", "--others", "--exclude-standard"]
-    new = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
-    if any(new):
-        print(
-            f"not in git, and so not in the experiments: {', '.join(name for name in new if name)}"
-        )
-
-
-def _is_tracked(root: Path, path: Path) -> bool:
-    found = subprocess.run(
-        ["git", "-C", str(root), "ls-files", "--", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    # It fails for a path outside the project.
-    return not found.returncode and bool(found.stdout)
 
 
 def main(arguments: list[str]) -> int:
@@ -226,18 +252,19 @@ def main(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="none lists them")
+    parser.add_argument("--on", metavar="SETTING", help="a full-scale setting, which comes first")
     parser.add_argument("--seeds", metavar="0,1,2", help="instead of the experiment's own")
     parser.add_argument("--root", metavar="DIR", default=os.environ.get("FINER1_DATA_ROOT"))
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
-    options = parser.parse_args(arguments)
-    if not options.names:
-        list_experiments(Path.cwd())
-        return 0
-    data_root = Path(options.root) if options.root else None
+    parser.add_argument("--again", action="store_true", help="also runs that are done")
+    options: Any = parser.parse_args(arguments)
     try:
-        return run_experiments(
-            options.names, parse_seeds(options.seeds), data_root, options.jobs, Path.cwd()
-        )
+        if not options.names:
+            print_experiments(Path.cwd())
+            return 0
+        chosen = Chosen(tuple(options.names), options.on, parse_seeds(options.seeds))
+        how = How(Path(options.root) if options.root else None, options.jobs, options.again)
+        return run_experiments(chosen, how, Path.cwd())
     except (ValueError, OSError) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, ValueError) else MACHINE

@@ -6,7 +6,7 @@ from pathlib import Path
 from finer1.params import Params, check_params, load_values, with_differences
 from finer1.planning.architecture import missing_weights
 from finer1.planning.plan import Resources, plan_run, plan_text
-from flows.plan import experiment_differences
+from flows.differences import differences_on
 from tasks.exit_codes import BAD_INPUT
 
 
@@ -19,7 +19,7 @@ def experiment_params(name: str | None, root: Path) -> Params:
     params = check_params(values, "params.yaml")
     if name is None:
         return params
-    differences = experiment_differences(params.experiments, name)
+    differences = differences_on(values, params.experiments, name, None)
     return check_params(with_differences(values, differences), f"experiment {name}")
 
 

@@ -23,6 +23,7 @@ from flows.dag import (
     with_ancestors,
     with_followers,
 )
+from flows.durations import about
 from flows.processes import as_typed, stage_environment, stream
 from flows.values import configure, parse_assignments, set_values
 from flows.workspace import exit_file, hold, keep_lock_copy, repair
@@ -79,7 +80,8 @@ def run(request: Request, root: Path) -> int:
             print("everything is up to date (DVC found no changed input, setting or code)")
             return 0
         seconds = sum(stage.seconds for stage in stages if stage.name in expected)
-        print(f"{len(expected)} of {len(wanted)} stages to bring up to date, {_about(seconds)}")
+        duration = f"{about(seconds)} on two cores"
+        print(f"{len(expected)} of {len(wanted)} stages to bring up to date, {duration}")
         chosen = [stage for stage in stages if stage.name in wanted]
         environ = stage_environment()
         if data_root:
@@ -133,7 +135,7 @@ def print_status(root: Path) -> None:
         print(f"  {stage.name:<13} {state}")
     if expected:
         seconds = sum(stage.seconds for stage in stages if stage.name in expected)
-        print(f"next: {as_typed('finer1 run', root)}, {_about(seconds)}")
+        print(f"next: {as_typed('finer1 run', root)}, {about(seconds)} on two cores")
 
 
 def failure(code_file: Path, last: Sequence[str]) -> tuple[int, str]:
@@ -282,12 +284,6 @@ def _clear_line() -> None:
 
 def _print_stage(name: str, seconds: float, outcome: str) -> None:
     print(f"  {name:<13} {_duration(seconds):>9}  {outcome}", flush=True)
-
-
-def _about(seconds: float) -> str:
-    if seconds < 90:
-        return f"about {max(seconds, 10):.0f} s on two cores"
-    return f"about {seconds / 60:.0f} min on two cores"
 
 
 def _duration(seconds: float) -> str:

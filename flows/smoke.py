@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from finer1.params import check_params, load_values, with_differences
-from flows.plan import check_models, experiment_differences
+from flows.differences import differences_on
+from flows.plan import check_models
 from flows.processes import stage_environment, stream
 from flows.values import set_values
 from tasks.exit_codes import BAD_INPUT
@@ -59,7 +60,7 @@ def prepare(root: Path, copy: Path, name: str) -> Path:
     """
     values = load_values(root / "params.yaml")
     experiments = check_params(values, "params.yaml").experiments
-    differences = {**_NO_MODELS, **experiment_differences(experiments, name)}
+    differences = {**_NO_MODELS, **differences_on(values, experiments, name, None)}
     params = check_params(with_differences(values, differences), f"experiment {name}")
     for item in (*_CODE, params.paths.base, params.paths.decisions, params.paths.taxonomy):
         source, target = root / item, copy / item

@@ -56,12 +56,35 @@ def stage_entry(stage: str, folder: Path) -> dict[str, Any]:
     members = _members(graph.get(name, {}), scope)
     if name not in graph or (key and key not in members):
         raise ValueError(f"dvc.yaml has no stage {stage}")
-    block = graph[name]
-    if key:
+    return _entry(graph[name], key, members, scope)
+
+
+def all_entries(graph: dict[str, Any], values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every stage as stage_entry has it, by name, with other values than those of params.yaml.
+
+    graph: `stages` of dvc.yaml. values: content of params.yaml.
+    """
+    entries = {}
+    for name, block in graph.items():
+        members = _members(block, values)
+        for key in members or [""]:
+            if members or "foreach" not in block:
+                stage = f"{name}@{key}" if key else name
+                entries[stage] = _entry(block, key, members, values)
+    return entries
+
+
+def _entry(
+    block: dict[str, Any], key: str, members: dict[str, Any], scope: dict[str, Any]
+) -> dict[str, Any]:
+    """A stage's block filled in; key: the member that it is made for, if any."""
+    if not key:
+        filled = _fill(block, scope)
+    else:
         item = _fill(members[key], scope)
-        scope = {**scope, "key": key, "item": item}
-        block = block["do"]
-    return _fill(block, scope)
+        filled = _fill(block["do"], {**scope, "key": key, "item": item})
+    assert isinstance(filled, dict)
+    return filled
 
 
 def look_up(values: Any, dotted: str) -> Any:

@@ -30,6 +30,7 @@ from PIL import Image
 from tasks.origin import is_alive, origin_tags
 
 EXPERIMENT = "finer1"
+PARENT_TAG = "mlflow.parentRunId"
 PATIENCE_S = 5.0
 _LOCAL_PATIENCE_S = 60.0  # A file is never away: another process holds it, for seconds at most.
 _PAUSE_S = 2.0
@@ -187,7 +188,7 @@ def start_run(
 ) -> Tracker:
     """Start the run of one stage, below the pipeline's run where there is one."""
     parent = os.environ.get("FINER1_PARENT_RUN")
-    nested = {"mlflow.parentRunId": parent} if parent else {}
+    nested = {PARENT_TAG: parent} if parent else {}
     return Tracker(stage, params, {**nested, **tags}, logs, root)
 
 

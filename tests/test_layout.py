@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from finer1.params import ExperimentGroup, Params, load_params, load_values
+from finer1.params import ExperimentGroup, Params, load_params, load_values, with_differences
+from finer1.report.published_ablations import published_ablations
 from flows.deps import code_deps, listed_deps
+from flows.differences import differences_on
 from flows.imports import ROOMS, imported_modules
 from flows.plan import plan_experiments
 
@@ -19,6 +21,17 @@ MODULES = sorted(
 )
 STAGES = sorted(load_values(ROOT / "dvc.yaml")["stages"])
 EXPERIMENTS = sorted(load_values(ROOT / "params.yaml")["experiments"])
+ON_SETTINGS = [
+    (name, setting)
+    for name, entry in load_params(ROOT / "params.yaml").experiments.items()
+    if isinstance(entry, ExperimentGroup)
+    for setting in entry.settings
+]
+BUDGET = [
+    ("paths", "base"), ("download", "datasets"), ("concepts", "engine"), ("cot", "engine"),
+    ("sft", "lr"), ("sft", "epochs"), ("sft", "batch_size"), ("tapo", "lr"),
+    ("tapo", "prompts_per_step"), ("tapo", "max_completion_tokens"), ("predict", "max_tokens"),
+]  # fmt: skip
 MAY_IMPORT = {"finer1": {"finer1"}, "tasks": {"finer1", "tasks"}, "flows": set(ROOMS)}
 MAY_IMPORT["benchmarks"] = {"finer1"}
 PLACES = {
@@ -27,7 +40,7 @@ PLACES = {
     "dvc": ("flows/dag.py",),
 }
 MAY_READ_THE_ENVIRONMENT = ("tasks/stage.py", "tasks/tracking.py", "flows/")
-NO_STAGE = {"seed", "paths", "prompt", "runtime", "experiments"}
+NO_STAGE = {"seed", "paths", "prompt", "runtime", "comparison", "experiments"}
 NO_STAGE_MODULE = {"__init__", "asking", "stage", "tracking", "identity", "origin", "exit_codes"}
 NO_SECTION = {"baseline"}
 """It has that of predict: further models are asked as the run's own are, or nothing compares."""
@@ -124,8 +137,50 @@ def test_every_experiment_validates(name):
     assert plan_experiments(values, [name], None, lambda dataset: {}, lambda path: True).trials
 
 
+def test_params_are_the_same_after_dvc_has_written_them(tmp_path):
+    # A run of an experiment has differences in its copy of the file, and DVC folds long lines: a
+    # mapping in braces whose keys have blanks would break.
+    from dvc.utils.serialize import modify_yaml
+
+    copy = tmp_path / "params.yaml"
+    copy.write_bytes((ROOT / "params.yaml").read_bytes())
+    with modify_yaml(str(copy)) as values:
+        values["seed"] = 1
+    assert load_values(copy) == {**load_values(ROOT / "params.yaml"), "seed": 1}
+
+
 def test_groups_name_only_experiments():
     experiments = load_params(ROOT / "params.yaml").experiments
     groups = [entry for entry in experiments.values() if isinstance(entry, ExperimentGroup)]
     used = {row.partition("/")[0] for group in groups for row in group.rows.values()}
-    assert used <= set(experiments)
+    settings = {setting for group in groups for setting in group.settings}
+    assert used | settings <= set(experiments)
+
+
+@pytest.mark.parametrize(("name", "setting"), ON_SETTINGS)
+def test_every_group_validates_on_every_setting_that_it_names(name, setting):
+    values = load_values(ROOT / "params.yaml")
+    plan = plan_experiments(values, [name], None, lambda p: {}, lambda path: True, setting)
+    assert plan.trials
+
+
+@pytest.mark.parametrize(("name", "setting"), ON_SETTINGS)
+def test_no_experiment_changes_data_models_or_budget_of_a_setting(name, setting):
+    values = load_values(ROOT / "params.yaml")
+    experiments = load_params(ROOT / "params.yaml").experiments
+    alone = with_differences(values, differences_on(values, experiments, setting, None))
+    plan = plan_experiments(values, [name], None, lambda p: {}, lambda path: True, setting)
+    for trial in plan.trials:
+        own = with_differences(values, trial.differences)
+        for section, key in BUDGET:
+            assert own[section][key] == alone[section][key], (trial.name, section, key)
+
+
+def test_rows_are_published_under_the_names_that_groups_give():
+    experiments = load_params(ROOT / "params.yaml").experiments
+    for group in experiments.values():
+        if isinstance(group, ExperimentGroup) and group.published:
+            rows = published_ablations()[group.paper]
+            assert set(group.published.values()) <= set(rows)
+            columns = {name for values in rows.values() for name in values}
+            assert columns & set(group.columns)  # something stands beside ours

@@ -86,6 +86,54 @@ def mean_intervals(
     return intervals
 
 
+@dataclass(frozen=True)
+class Part:
+    """Values of one side of a table, each with its class and the run that it is from."""
+
+    values: Sequence[float]
+    """[N]."""
+    classes: Sequence[str]
+    """[N]."""
+    runs: Sequence[int]
+    """[N], seeds."""
+
+
+def average_interval(
+    parts: Sequence[Part], bootstrap: Bootstrap, resample_runs: bool = True
+) -> Interval:
+    """Mean over parts, equally weighted, of each part's mean, with its interval.
+
+    The classes of each part are resampled apart, the runs of all of them together. One part gives
+    what mean_interval does. A resample in which some part has no question does not count.
+    """
+    if len(parts) == 1:
+        (part,) = parts
+        runs = part.runs if resample_runs else None
+        return mean_interval(part.values, part.classes, bootstrap, runs)
+    generator = np.random.default_rng(bootstrap.seed)
+    rows = {run: place for place, run in enumerate(sorted({r for p in parts for r in p.runs}))}
+    tables = []
+    for part in parts:
+        class_index, size = _numbered(part.classes)
+        cells = np.array([rows[run] for run in part.runs]) * size + class_index
+        sums = (
+            _sums(column, cells, (len(rows), size))
+            for column in (part.values, np.ones(len(part.values)))
+        )
+        tables.append((*sums, _weights(size, bootstrap.samples, generator)))
+    run_weights = np.ones((bootstrap.samples, len(rows)))
+    if resample_runs:
+        run_weights = _weights(len(rows), bootstrap.samples, generator)
+    totals = np.array([_resampled(sums, run_weights, weights) for sums, _, weights in tables])
+    sizes = np.array([_resampled(counts, run_weights, weights) for _, counts, weights in tables])
+    whole = (sizes > 0).all(axis=0)
+    means = (totals[:, whole] / sizes[:, whole]).mean(axis=0)
+    tail = (1 - bootstrap.confidence) / 2
+    low, high = np.quantile(means, (tail, 1 - tail))
+    value = np.mean([sums.sum() / counts.sum() for sums, counts, _ in tables])
+    return Interval(float(value), float(low), float(high))
+
+
 def paired_values(
     questions: Sequence[str],
     values: Sequence[float],

@@ -168,7 +168,8 @@ def hash_params(params: Params) -> str:
     The machine's are left out: `runtime` changes rounding, and what is sampled in predict where
     its temperature is above 0.
     """
-    values = params.model_dump(mode="json", exclude={"runtime", "experiments", "paths"})
+    left_out = {"runtime", "comparison", "experiments", "paths"}
+    values = params.model_dump(mode="json", exclude=left_out)
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

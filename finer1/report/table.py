@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from finer1.evaluation.experiments import Difference, Summary
 from finer1.evaluation.metrics import CELLS, PAIRS, Cell, model_pairs
-from finer1.evaluation.statistics import Interval
 from finer1.evaluation.verdicts import MODELS
 from finer1.params import Params
 from finer1.report.names import model_names
@@ -79,37 +77,6 @@ def describe_encoder(encoder: str) -> str:
     return f"{encoder}: spelling alone" if encoder == SPELLING else encoder
 
 
-def experiment_table(summaries: Sequence[Summary], differences: Sequence[Difference]) -> str:
-    """Experiments over seeds as two Markdown tables: accuracies, then paired differences.
-
-    Every seed's figure stands in round brackets, seeds ascending; intervals in square ones.
-    """
-    cells = [cell for cell in CELLS if any(item.cell == cell for item in summaries)]
-    head = [" ".join(cell) for cell in cells]
-    by_row: dict[str, dict[Cell, Summary]] = {}
-    for item in summaries:
-        by_row.setdefault(item.name, {})[item.cell] = item
-    rows = [
-        [name, _seeds(next(iter(row.values())).seeds), *(_summary(row.get(c)) for c in cells)]
-        for name, row in by_row.items()
-    ]
-    by_pair: dict[str, dict[Cell, Difference]] = {}
-    for change in differences:
-        by_pair.setdefault(f"{change.name} - {change.base}", {})[change.cell] = change
-    changes = [
-        [name, _seeds(next(iter(row.values())).seeds), *(_change(row.get(c)) for c in cells)]
-        for name, row in by_pair.items()
-    ]
-    tables = [_markdown([["experiment", "seeds", *head], *rows])]
-    if changes:
-        tables.append(_markdown([["paired difference", "seeds", *head], *changes]))
-    return "\n\n".join(tables) + (
-        "\n\nAccuracy in %, mean +/- standard deviation over seeds [interval, classes and seeds "
-        "resampled] (each seed). Differences in points, likewise [interval over classes; over "
-        "classes and seeds] (each seed).\n"
-    )
-
-
 def percent(share: float) -> str:
     """A share as per cent, one decimal."""
     return f"{100 * share:.1f}"
@@ -157,37 +124,3 @@ def _align(rows: Sequence[Sequence[str]]) -> list[str]:
         )
         for row in rows
     ]
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    lines.insert(1, f"|{'---|' * len(rows[0])}")
-    return "\n".join(lines)
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return ", ".join(str(seed) for seed in seeds)
-
-
-def _summary(item: Summary | None) -> str:
-    if item is None:
-        return ""
-    each = " ".join(percent(value) for value in item.accuracies)
-    low, high = percent(item.pooled.low), percent(item.pooled.high)
-    return f"{percent(item.pooled.value)}{_deviation(item.deviation)} [{low}, {high}] ({each})"
-
-
-def _change(item: Difference | None) -> str:
-    if item is None:
-        return ""
-    each = " ".join(points(value) for value in item.differences)
-    mean = points(item.over_classes.value) + _deviation(item.deviation)
-    return f"{mean} [{_range(item.over_classes)}; {_range(item.over_classes_and_seeds)}] ({each})"
-
-
-def _deviation(share: float | None) -> str:
-    return "" if share is None else f" +/- {percent(share)}"
-
-
-def _range(interval: Interval) -> str:
-    return f"{points(interval.low)}, {points(interval.high)}"

@@ -1,3 +1,5 @@
+import json
+import re
 import subprocess
 
 import pytest
@@ -5,7 +7,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from finer1.params import load_params
 from flows import experiments
-from flows.experiments import parse_seeds, run_experiments
+from flows.experiments import Chosen, How, compare_experiments, parse_seeds, run_experiments
+from flows.trials import hydra_value
 
 VERDICTS = """
 from pathlib import Path
@@ -26,6 +29,8 @@ write_jsonl(Path("data/verdicts.jsonl"), [
     for model in ("base", "sft", "tapo")
     for setting in ("open", "closed") for seen in (True, False) for number in range(10)
 ])
+Path("data/metrics").mkdir(exist_ok=True)
+Path("data/metrics/score.json").write_text("{}")
 """
 GRAPH = """
 stages:
@@ -34,6 +39,19 @@ stages:
     deps: [stage.py]
     params: [seed, sft]
     outs: [data/verdicts.jsonl]
+    metrics: [data/metrics/score.json]
+    meta: {seconds: 5}
+"""
+TRACKED = """
+import json
+from pathlib import Path
+from tasks.stage import run_stage
+
+def body(context):
+    Path("data/verdicts.jsonl").write_text("")
+    return {"answered": 1.0}
+
+run_stage("score", body, Path.cwd())
 """
 ENDS = """
 import os, sys
@@ -52,14 +70,20 @@ experiments:
   two: {sft.epochs: 2, sft.max_epochs: 2}
   five: {sft.epochs: 5, sft.max_epochs: 5}
   both:
+    paper: Figure 3c
+    about: a test
+    columns: [open/average/accuracy, open/unseen/accuracy]
     seeds: [0, 1]
+    settings: []
     rows: {Two: two/sft, Five: five/sft}
+    needs: {}
+    published: {}
     pairs: [[Five, Two]]
 """
 
 
 def test_seeds_are_numbers_with_commas():
-    assert parse_seeds("0,1,2") == [0, 1, 2]
+    assert parse_seeds("0,1,2") == (0, 1, 2)
 
 
 def test_other_seeds_are_refused():
@@ -73,7 +97,7 @@ def test_other_seeds_are_refused():
      [{"b": None}]],
 )  # fmt: skip
 def test_a_value_of_params_yaml_is_one_for_hydra(value):
-    override = OverridesParser.create().parse_override(f"++key={experiments._hydra(value)}")
+    override = OverridesParser.create().parse_override(f"++key={hydra_value(value)}")
     assert str(override.value()) == str(value)
 
 
@@ -106,7 +130,7 @@ def test_a_folder_without_a_commit_is_refused(project):
     params = (project / "params.yaml").read_text().partition("\nexperiments:")[0]
     (project / "params.yaml").write_text(params + EXPERIMENTS)
     with pytest.raises(ValueError, match="no git commit"):
-        run_experiments(["two"], None, None, 1, project)
+        run_experiments(Chosen(("two",)), How(), project)
 
 
 @pytest.fixture
@@ -116,36 +140,48 @@ def commit(project, repository, monkeypatch):
 
     def commit(script):
         (project / ".dvc/config").write_text("[core]\n    analytics = false\n")
+        (project / ".dvc/.gitignore").write_text("/tmp\n/cache\n/config.local\n")
         ignored = "/data/\n/mlflow.db*\n/logs/\n/.dvc/tmp\n/.dvc/cache\n"
         (project / ".gitignore").write_text(ignored)
+        (project / "models/base/world").mkdir(parents=True)
+        (project / "models/base/world/config.json").write_text("{}")
         (project / "dvc.yaml").write_text(GRAPH)
         (project / "stage.py").write_text(script)
         params = (project / "params.yaml").read_text().partition("\nexperiments:")[0]
         (project / "params.yaml").write_text(params + EXPERIMENTS)
-        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
-        for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-            subprocess.run([*git, *words], cwd=project, check=True)
+        subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+        _commit_all(project)
 
     return commit
+
+
+def _commit_all(project):
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for words in (["add", "-A"], ["commit", "-qm", "change"]):
+        subprocess.run([*git, *words], cwd=project, check=True)
 
 
 @pytest.mark.slow
 def test_the_worst_trial_gives_the_exit_code(project, commit, capsys):
     commit(ENDS)
-    assert run_experiments(["two"], None, None, 1, project) == 2
-    assert run_experiments(["two", "five"], None, None, 2, project) == 3
+    assert run_experiments(Chosen(("two",)), How(), project) == 2
+    assert run_experiments(Chosen(("two", "five")), How(jobs=2), project) == 3
     assert "killed (signal 9, likely out of memory) (exit code 3)" in capsys.readouterr().out
 
 
 @pytest.mark.slow
 def test_a_group_fills_its_table_and_leaves_the_folder(project, commit, capsys):
     commit(VERDICTS)
-    assert run_experiments(["both"], None, None, 2, project) == 0
+    assert run_experiments(Chosen(("both",)), How(jobs=2), project) == 0
     told = capsys.readouterr().out
-    # 2 and 5 of 10 questions are right; the difference is 30 points at both seeds.
-    assert "| Two | 0, 1 | 20.0 " in told
-    assert "| Five | 0, 1 | 50.0 " in told
-    assert "| Five - Two | 0, 1 | +30.0 " in told
+    assert "4 runs, about" in told
+    # 2 and 5 of 10 questions are right on either side; the difference is 30 points at both seeds.
+    assert re.search(r"Two +20\.0 \[0\.0, 40\.0\] +20\.0", told)
+    assert re.search(r"Five - Two +\+30\.0 \[", told)
+    kept = (project / "data/experiments/both.md").read_text()
+    assert "| Five - Two | +30.0 [" in kept
+    assert "(+30.0 +30.0)" in kept
+    assert "Figure 3c: a test" in (project / "data/experiments/index.html").read_text()
     status = subprocess.run(
         ["git", "status", "--short", "--untracked-files=no"],
         cwd=project,
@@ -154,3 +190,62 @@ def test_a_group_fills_its_table_and_leaves_the_folder(project, commit, capsys):
         check=True,
     )
     assert status.stdout == ""
+
+
+@pytest.mark.slow
+def test_what_is_done_with_the_same_inputs_is_not_run_again(project, commit, capsys):
+    commit(VERDICTS)
+    assert run_experiments(Chosen(("both",), seeds=(0,)), How(), project) == 0
+    capsys.readouterr()
+    # The others of the group are made, these are not.
+    assert run_experiments(Chosen(("both",)), How(), project) == 0
+    told = capsys.readouterr().out
+    assert "4 runs, 2 of them done with the same inputs before" in told
+    assert "two-seed0 " not in told
+    assert "two-seed1 " in told
+    assert run_experiments(Chosen(("both",)), How(), project) == 0
+    assert "4 runs, 4 of them done" in capsys.readouterr().out
+    # Other code: all are made again, and until then compare says so.
+    (project / "stage.py").write_text(VERDICTS + "\n")
+    _commit_all(project)
+    compare_experiments(Chosen(()), "shuffled", None, project / "c.csv", project)
+    assert "Two: made with other settings, code or inputs" in capsys.readouterr().out
+    assert (project / "c.csv").read_text().startswith("group,paper,setting,kind,row")
+    assert run_experiments(Chosen(("both",), seeds=(0,)), How(), project) == 0
+    told = capsys.readouterr().out
+    assert "2 runs, about" in told
+    assert run_experiments(Chosen(("both",), seeds=(0,)), How(again=True), project) == 0
+    assert "2 runs, about" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_comparing_says_which_rows_are_missing_and_what_makes_them(project, commit, capsys):
+    commit(VERDICTS)
+    with pytest.raises(ValueError, match="no run of it yet; make some: finer1 experiments both"):
+        compare_experiments(Chosen(("both",)), "shuffled", None, None, project)
+    assert run_experiments(Chosen(("two",), seeds=(1,)), How(), project) == 0
+    capsys.readouterr()
+    compare_experiments(Chosen(("both",)), "shuffled", project / "c.json", None, project)
+    told = capsys.readouterr().out
+    assert "Five: no run (seeds 0, 1); finer1 experiments both" in told
+    assert "Two: no run (seeds 0); finer1 experiments both" in told
+    assert json.loads((project / "c.json").read_text())[0]["missing"].keys() == {"Two", "Five"}
+
+
+@pytest.mark.slow
+def test_a_run_hangs_below_its_groups_run_and_its_stages_below_it(project, commit, monkeypatch):
+    commit(TRACKED)
+    assert run_experiments(Chosen(("two",)), How(), project) == 0
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    (experiment,) = client.search_experiments(filter_string="name = 'finer1'")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    parents = {name: run.data.tags.get("mlflow.parentRunId") for name, run in runs.items()}
+    assert parents == {
+        "two": None,
+        "two-seed0": runs["two"].info.run_id,
+        "score": runs["two-seed0"].info.run_id,
+    }
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert runs["two-seed0"].data.metrics == {"answered": 1}

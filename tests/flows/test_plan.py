@@ -4,7 +4,8 @@ from finer1.params import load_params, load_values
 from finer1.sft import SftPlan
 from finer1.splits import choose_seen
 from finer1.world.taxonomy import all_species
-from flows.plan import experiment_differences, plan_experiments
+from flows.differences import differences_on
+from flows.plan import plan_experiments
 
 
 def no_data(params):
@@ -15,6 +16,14 @@ def is_tracked(path):
     return str(path).startswith("models/base")
 
 
+def group(rows, pairs=(), settings=(), needs=None):
+    return {
+        "paper": "Figure 3c", "about": "a test", "columns": ["open/unseen/accuracy"],
+        "seeds": [0, 1], "settings": list(settings), "rows": rows, "needs": needs or {},
+        "published": {}, "pairs": list(pairs),
+    }  # fmt: skip
+
+
 @pytest.fixture
 def values(repository):
     values = load_values(repository / "params.yaml")
@@ -22,11 +31,7 @@ def values(repository):
         "default": {},
         "fast": {"sft.epochs": 1},
         "wrong": {"sft.epochs": -1},
-        "both": {
-            "seeds": [0, 1],
-            "rows": {"SFT": "default/sft", "fast SFT": "fast/sft"},
-            "pairs": [["fast SFT", "SFT"]],
-        },
+        "both": group({"SFT": "default/sft", "fast SFT": "fast/sft"}, [["fast SFT", "SFT"]]),
     }
     return values
 
@@ -53,8 +58,9 @@ def test_a_run_shared_by_two_names_is_made_once(values):
 
 def test_a_single_experiment_compares_its_models(values):
     plan = plan_experiments(values, ["fast"], None, no_data, is_tracked)
-    assert plan.rows["fast: tapo"] == ("fast", "tapo")
-    assert plan.pairs == (("fast: sft", "fast: base"), ("fast: tapo", "fast: sft"))
+    (planned,) = plan.groups
+    assert planned.rows["fast: tapo"] == ("fast", "tapo")
+    assert planned.group.pairs == (("fast: sft", "fast: base"), ("fast: tapo", "fast: sft"))
 
 
 def test_each_run_gets_what_its_dataset_needs(values):
@@ -109,23 +115,116 @@ def test_a_model_that_a_copy_finds_is_asked(values, path):
     assert plan_experiments(values, ["own"], None, no_data, is_tracked).trials
 
 
+@pytest.fixture
+def large(values):
+    """Values with a full-scale setting and experiments that can run on it."""
+    values["experiments"] |= {
+        "large": {"sft.lr": 5.0e-6, "sft.epochs": 10, "sft.max_epochs": 10, "tapo.steps": 47},
+        "larger": {"like": "large", "sft.batch_size": 64},
+        "tuned": {"split.sft_shots": 4, "embedded": {"sft.lr": 6.0e-4}},
+        "longer": {"tapo.steps": "= tapo.steps + 6"},
+        "on_large": group({"tuned": "tuned/sft", "longer": "longer/tapo"}, settings=["large"]),
+    }
+    return values
+
+
+def test_on_a_setting_its_differences_come_first_and_what_was_tuned_for_the_default_is_gone(large):
+    plan = plan_experiments(large, ["on_large"], [3], no_data, is_tracked, "large")
+    tuned, longer = plan.trials
+    assert tuned.name == "large-tuned-seed3"
+    assert tuned.differences == {
+        "sft.lr": 5.0e-6, "sft.epochs": 10, "sft.max_epochs": 10, "tapo.steps": 47,
+        "split.sft_shots": 4, "seed": 3,
+    }  # fmt: skip
+    assert longer.differences["tapo.steps"] == 53  # 47 + 6, not 40 + 6
+
+
+def test_without_a_setting_an_experiment_has_what_was_tuned_for_it(large):
+    tuned, longer = plan_experiments(large, ["on_large"], [0], no_data, is_tracked).trials
+    assert tuned.differences["sft.lr"] == 6.0e-4
+    assert longer.differences["tapo.steps"] == 46
+
+
+def test_a_setting_like_the_groups_own_will_do(large):
+    assert plan_experiments(large, ["on_large"], None, no_data, is_tracked, "larger").trials
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("on_large", "fast", "on_large does not go with fast; it runs on large and on settings"),
+        ("both", "large", "both is about the embedded default alone; run it without --on"),
+        ("on_large", "larg", "there is no experiment larg; the nearest one is large"),
+    ],
+)
+def test_a_setting_that_a_group_is_not_for_is_refused(large, name, setting, message):
+    with pytest.raises(ValueError, match=message):
+        plan_experiments(large, [name], None, no_data, is_tracked, setting)
+
+
+def test_values_that_contradict_each_other_on_a_setting_are_refused(large):
+    large["experiments"]["prose"] = {"sft.target": "prose", "tapo.format_rule": "tags"}
+    large["experiments"]["strict"] = {"tapo.format_rule": "sections"}
+    with pytest.raises(ValueError, match="experiment strict on prose: sft.target is prose"):
+        plan_experiments(large, ["strict"], None, no_data, is_tracked, "prose")
+
+
+def test_a_row_whose_need_is_not_met_is_left_out_with_the_pairs_that_name_it(values):
+    values["experiments"]["three"] = group(
+        {"a": "default/sft", "b": "fast/sft", "c": "fast/tapo"},
+        [["a", "b"], ["c", "b"]],
+        needs={"a": "clip"},
+    )
+    lacks = lambda need, params: f"no {need}"  # noqa: E731
+    plan = plan_experiments(values, ["three"], [0], no_data, is_tracked, None, lacks)
+    (planned,) = plan.groups
+    assert planned.left_out == {"a": "no clip"}
+    assert planned.group.pairs == (("c", "b"),)
+    assert [trial.name for trial in plan.trials] == ["fast-seed0"]
+
+
+def test_a_group_of_which_nothing_can_be_run_is_refused(values):
+    values["experiments"]["one"] = group({"a": "default/sft"}, needs={"a": "decisions"})
+    with pytest.raises(ValueError, match="one: no row can be run; no decisions"):
+        plan_experiments(
+            values, ["one"], None, no_data, is_tracked, None, lambda need, params: f"no {need}"
+        )
+
+
+def test_a_row_about_a_model_that_is_not_evaluated_is_refused(values):
+    values["experiments"]["one"] = group({"a": "default/cot"})
+    with pytest.raises(ValueError, match="the model cot, which default does not evaluate"):
+        plan_experiments(values, ["one"], None, no_data, is_tracked)
+
+
+def test_a_row_may_be_about_a_further_model(values):
+    values["experiments"] |= {
+        "asked": {"predict.models": {
+            "cot": {"model": "= paths.base", "strategy": "cot", "max_tokens": None}}},
+        "one": group({"a": "asked/cot"}),
+    }  # fmt: skip
+    (trial, _) = plan_experiments(values, ["one"], None, no_data, is_tracked).trials
+    assert trial.differences["predict.models"]["cot"]["model"] == "models/base/world"
+
+
 def test_an_unknown_experiment_names_the_nearest_one(values):
     with pytest.raises(ValueError, match="no experiment fats; the nearest one is fast"):
         plan_experiments(values, ["fats"], None, no_data, is_tracked)
 
 
 def test_the_training_methods_make_the_steps_of_both_stages(repository):
-    # Figure 3a compares them at equal optimizer steps, which params.yaml holds as numbers.
+    # Figure 3a compares them at equal optimizer steps.
+    values = load_values(repository / "params.yaml")
     params = load_params(repository / "params.yaml")
     classes = {("world", item.category, item.name) for item in all_species()}
     num_seen = len(choose_seen(classes, params.split, params.seed))
     num_sft = SftPlan(num_seen * params.split.sft_shots, params.sft, params.seed).num_steps
     fine_r1 = num_sft + params.tapo.steps * params.tapo.minibatches
-    answer_only = experiment_differences(params.experiments, "answer_only")
+    answer_only = differences_on(values, params.experiments, "answer_only", None)
     assert answer_only["sft.steps"] == fine_r1
     assert answer_only["tapo.steps"] == 0
     for name in ("cls_rl", "no_thinking_rl"):
-        differences = experiment_differences(params.experiments, name)
+        differences = differences_on(values, params.experiments, name, None)
         surplus = differences["tapo.steps"] * params.tapo.minibatches - fine_r1
         assert differences["sft.steps"] == 0
         assert 0 <= surplus < params.tapo.minibatches  # a rollout batch is not broken up
@@ -133,5 +232,5 @@ def test_the_training_methods_make_the_steps_of_both_stages(repository):
 
 def test_answers_are_learnt_from_the_images_of_both_stages(repository):
     params = load_params(repository / "params.yaml")
-    answer_only = experiment_differences(params.experiments, "answer_only")
+    answer_only = differences_on(values, params.experiments, "answer_only", None)
     assert answer_only["split.sft_shots"] == params.split.sft_shots + params.split.tapo_shots

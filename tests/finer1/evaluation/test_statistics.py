@@ -3,6 +3,8 @@ import pytest
 
 from finer1.evaluation.statistics import (
     Bootstrap,
+    Part,
+    average_interval,
     macro_mean,
     mean_interval,
     mean_intervals,
@@ -113,3 +115,36 @@ def test_several_values_have_the_intervals_that_each_has_alone():
     columns = {"a": values, "b": [0.5, 0.25, 1, 0]}
     together = mean_intervals(columns, classes, BOOTSTRAP)
     assert together == {name: mean_interval(columns[name], classes, BOOTSTRAP) for name in columns}
+
+
+def test_one_part_gives_the_interval_of_its_mean():
+    values, classes = [1, 1, 0, 0, 1, 0], ["a", "a", "b", "b", "a", "b"]
+    runs = [0, 0, 0, 1, 1, 1]
+    part = Part(values, classes, runs)
+    assert average_interval([part], BOOTSTRAP) == mean_interval(values, classes, BOOTSTRAP, runs)
+    assert average_interval([part], BOOTSTRAP, False) == mean_interval(values, classes, BOOTSTRAP)
+
+
+@pytest.mark.parametrize("resample_runs", [True, False])
+def test_parts_weigh_alike_and_the_number_of_their_questions_does_not_vary_the_mean(resample_runs):
+    # Each part is constant: whatever is drawn, the mean of the means is (1 + 0) / 2.
+    parts = [Part([1] * 6, list("abcdef"), [0, 1] * 3), Part([0, 0], ["g", "h"], [0, 1])]
+    interval = average_interval(parts, BOOTSTRAP, resample_runs)
+    assert (interval.value, interval.low, interval.high) == (0.5, 0.5, 0.5)
+
+
+def test_the_classes_of_parts_are_resampled_apart():
+    # Each part has 200 classes, half right: sd of a mean 0.5 / sqrt(200), of the average of two
+    # independent ones 0.5 / sqrt(400); 1.96 of it are 0.049.
+    names = [str(number) for number in range(200)]
+    part = Part([0, 1] * 100, names, [0] * 200)
+    interval = average_interval([part, part], BOOTSTRAP)
+    assert interval.high - 0.5 == pytest.approx(0.049, abs=0.004)
+
+
+def test_runs_are_resampled_for_all_parts_together():
+    # Run 0 is right on both sides, run 1 wrong: the average is 0, 1/2 or 1, never 1/4.
+    parts = [Part([1, 0], ["a", "a"], [0, 1]), Part([1, 0], ["b", "b"], [0, 1])]
+    interval = average_interval(parts, Bootstrap(4000, 0.4, 0))
+    assert (interval.low, interval.high) == (0.5, 0.5)
+    assert average_interval(parts, BOOTSTRAP).low == 0

@@ -2,10 +2,8 @@ import json
 
 import pytest
 
-from finer1.evaluation.experiments import Difference, Summary
-from finer1.evaluation.statistics import Interval
 from finer1.report.names import MODEL_NAMES
-from finer1.report.table import experiment_table, points, result_table, run_table
+from finer1.report.table import points, result_table, run_table
 
 
 def tell(metrics, names=MODEL_NAMES):
@@ -61,16 +59,3 @@ def test_result_table_names_the_level_of_its_intervals(metrics):
 )
 def test_differences_are_signed_and_zero_is_not(share, text):
     assert points(share) == text
-
-
-def test_experiment_table_prints_every_seed():
-    cell = ("open", "unseen")
-    summary = Summary("TAPO", cell, (0, 1), (0.8, 0.84), Interval(0.82, 0.75, 0.88))
-    change = Difference(
-        "TAPO", "SFT", cell, (0, 1), (0.1, 0.2),
-        Interval(0.15, 0.06, 0.26), Interval(0.15, -0.05, 0.27),
-    )  # fmt: skip
-    table = experiment_table([summary], [change])
-    # Deviations of the sample: sqrt(2 * 2^2) = 2.83 and sqrt(2 * 5^2) = 7.07.
-    assert "| TAPO | 0, 1 | 82.0 +/- 2.8 [75.0, 88.0] (80.0 84.0) |" in table
-    assert "| TAPO - SFT | 0, 1 | +15.0 +/- 7.1 [+6.0, +26.0; -5.0, +27.0] (+10.0 +20.0) |" in table
