@@ -31,7 +31,13 @@ from finer1.evaluation_params import (
     RobustnessParams,
     ScoreParams,
 )
-from finer1.model_params import PromptParams, RuntimeParams, SftParams, TapoParams
+from finer1.model_params import (
+    PretrainParams,
+    PromptParams,
+    RuntimeParams,
+    SftParams,
+    TapoParams,
+)
 from finer1.paths import Paths
 from finer1.section import Section
 
@@ -71,6 +77,7 @@ class Params(Section):
     seed: int
     paths: Paths
     prompt: PromptParams
+    pretrain: PretrainParams
     download: DownloadParams
     split: SplitParams
     concepts: ConceptsParams
