@@ -62,7 +62,7 @@ def test_a_base_without_an_entry_is_refused(make_context):
     ],
 )
 def test_a_wrong_entry_is_refused_before_anything_is_trained(make_context, recipe, changes, words):
-    context = make_context("pretrain@x", {"pretrain.models": {"x": entry(recipe, **changes)}})
+    context = make_context("pretrain@x", {"pretrain.models": {"x": entry(recipe) | changes}})
     with pytest.raises(ValueError, match=words):
         make(context, "x")
 
