@@ -97,8 +97,10 @@ def start_from(folder: Path, model: Model, tokenizer: Qwen2Tokenizer) -> None:
     found = AutoModelForImageTextToText.from_pretrained(
         folder, dtype=torch.float32, trust_remote_code=False
     )
-    shapes = {name: value.shape for name, value in model.state_dict().items()}
-    if {name: value.shape for name, value in found.state_dict().items()} != shapes:
+    shapes = [
+        {name: value.shape for name, value in item.state_dict().items()} for item in (model, found)
+    ]
+    if shapes[0] != shapes[1]:
         raise ValueError(f"{folder} is of another architecture than the recipe's")
     model.load_state_dict(found.state_dict())
 
@@ -192,7 +194,9 @@ def main(argv: list[str] | None = None) -> None:
     """Parse the command line and make the base."""
     parser = argparse.ArgumentParser(prog="python -m finer1.world.pretrain", description=__doc__)
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="a recipe, YAML")
-    parser.add_argument("--taxonomy", default=DEFAULT_TAXONOMY, help="embedded, or large_<seed> or twins_<seed>")
+    parser.add_argument(
+        "--taxonomy", default=DEFAULT_TAXONOMY, help="embedded, or large_<seed> or twins_<seed>"
+    )
     parser.add_argument("--out", type=Path, default=Path("models/base/world"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("models/.resume/pretrain"))

@@ -65,9 +65,7 @@ def load_taxonomy(name: str) -> Taxonomy:
     return Taxonomy(name, draw_table(int(drawn[2]), choose))
 
 
-def draw_table(
-    seed: int, choose: Callable[[str, np.random.Generator], list[_Values]]
-) -> str:
+def draw_table(seed: int, choose: Callable[[str, np.random.Generator], list[_Values]]) -> str:
     """The table of a taxonomy, by genus.
 
     choose: the values of a category's classes, 126 at most, for want of epithets; of no more than

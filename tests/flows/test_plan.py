@@ -3,7 +3,7 @@ import pytest
 from finer1.params import load_params, load_values
 from finer1.sft import SftPlan
 from finer1.splits import choose_seen
-from finer1.world.taxonomy import all_species
+from finer1.world.taxonomies import load_taxonomy
 from flows.differences import differences_on
 from flows.plan import plan_experiments
 
@@ -226,7 +226,7 @@ def test_the_training_methods_make_the_steps_of_both_stages(repository):
     # Figure 3a compares them at equal optimizer steps.
     values = load_values(repository / "params.yaml")
     params = load_params(repository / "params.yaml")
-    classes = {("world", item.category, item.name) for item in all_species()}
+    classes = {("world", item.category, item.name) for item in load_taxonomy("embedded").species}
     num_seen = len(choose_seen(classes, params.split, params.seed))
     num_sft = SftPlan(num_seen * params.split.sft_shots, params.sft, params.seed).num_steps
     fine_r1 = num_sft + params.tapo.steps * params.tapo.minibatches
