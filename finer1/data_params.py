@@ -17,8 +17,10 @@ DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 class WorldParams(Section):
     """The embedded world's renders (dataset `world` only)."""
 
+    taxonomy: str
+    """Which classes there are: `embedded`, those of the committed base, or `large_<seed>`."""
     seed: int
-    """Seed of the renders; the taxonomy itself is fixed with the base model."""
+    """Seed of the renders."""
     train_per_class: Count
     """Training renders per sub-category."""
     validation_per_class: Count

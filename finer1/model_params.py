@@ -1,10 +1,39 @@
 """The settings of the stages that train, and of the machine: type, unit, bound, symbol."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
+from finer1.evaluation_params import ModelName
 from finer1.section import Count, CountOrZero, Fraction, NonNegative, Positive, Section
+
+
+def _not_committed(name: str) -> str:
+    if name == "world":
+        raise PydanticCustomError(
+            "committed_base", "world is the committed base, which is not made; choose another name"
+        )
+    return name
+
+
+class WorldBase(Section):
+    """A base model of the embedded world to be made."""
+
+    config: Path
+    """Its recipe, YAML: architecture, renders, phases (finer1/world/configs)."""
+    taxonomy: str
+    """The classes that it knows: `embedded`, or `large_<seed>`; as download.world.taxonomy."""
+    seed: Annotated[int, Field(ge=0, lt=1 << 20)]
+    """Of its weights, renders and exercises."""
+
+
+class PretrainParams(Section):
+    """Bases of the embedded world besides the committed one."""
+
+    models: dict[Annotated[ModelName, AfterValidator(_not_committed)], WorldBase]
+    """By name, each made by a stage `pretrain@<name>` into paths.bases/<name>; none by default."""
 
 
 class SftParams(Section):

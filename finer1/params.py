@@ -32,7 +32,13 @@ from finer1.evaluation_params import (
     ScoreParams,
 )
 from finer1.experiment_params import ComparisonParams, ExperimentGroup
-from finer1.model_params import PromptParams, RuntimeParams, SftParams, TapoParams
+from finer1.model_params import (
+    PretrainParams,
+    PromptParams,
+    RuntimeParams,
+    SftParams,
+    TapoParams,
+)
 from finer1.paths import Paths
 from finer1.section import Section
 
@@ -61,6 +67,7 @@ class Params(Section):
     seed: int
     paths: Paths
     prompt: PromptParams
+    pretrain: PretrainParams
     download: DownloadParams
     split: SplitParams
     concepts: ConceptsParams

@@ -10,6 +10,8 @@ class Paths(Section):
 
     base: Path
     """The base model: a Hugging Face folder (config, safetensors, tokenizer, processor)."""
+    bases: Path
+    """Folder of the bases that the stage `pretrain` makes."""
     raw: Path
     """Folder of downloads and of what they were extracted to; not tracked."""
     own: Path

@@ -5,8 +5,9 @@
 
 It is the closure of imports of `tasks/<stage>.py`, less the plumbing, plus what is looked up by
 name: the readers of datasets, every engine that the stage may load (a teacher's, one that runs the
-project's own models, or one that reaches a model of the zoo), what vLLM's worker loads, and data
-files beside the code. A stage that lacks one of them would give stale results.
+project's own models, or one that reaches a model of the zoo), the families of models, what vLLM's
+worker loads, and data files beside the code. A stage that lacks one of them would give stale
+results.
 """
 
 import ast
@@ -57,6 +58,8 @@ _SERVED = Path("finer1/engines/openai.py")
 _OWN_MODELS_ONLY = Path("finer1/engines/vllm_server.py")
 """Of the engines for the project's own models the one that runs no teacher."""
 
+_LOADING_FAMILY = Path("finer1/policy/families/interface.py")
+"""Loads the files beside it by the type of the model."""
 _WORKER = Path("finer1/serving/worker.py")
 _NAMING_WORKER = {Path("finer1/serving/colocated.py"), Path("finer1/serving/server.py")}
 """vLLM imports the first by the name that each of these gives it."""
@@ -80,6 +83,9 @@ def code_deps(stage: str, root: Path) -> list[str]:
         closure |= import_closure(engines, root)
     if _FIND_READER & called:
         closure |= import_closure(_defining("read", Path("finer1/datasets"), root), root)
+    if _LOADING_FAMILY in closure:
+        families = (root / _LOADING_FAMILY).parent.glob("*.py")
+        closure |= import_closure({path.relative_to(root) for path in families}, root)
     if _NAMING_WORKER & closure:
         closure |= import_closure({_WORKER}, root)
     if _NAMING_LMMS_MODEL in closure:

@@ -114,11 +114,12 @@ def check_models(params: Params, source: str, is_there: Callable[[Path], bool]) 
     source: names the parameters in the message. is_there: whether a path of the project is in the
     copy before any stage has run. Absolute paths mean the same everywhere.
     """
+    made = {params.paths.base, params.paths.sft, params.paths.tapo}
+    made |= {params.paths.bases / name for name in params.pretrain.models}
     for section in ("predict", "robustness", "general"):
         for name, entry in getattr(params, section).models.items():
             path = Path(entry.model)
-            is_made = path in (params.paths.base, params.paths.sft, params.paths.tapo)
-            if not (path.is_absolute() or is_made or is_there(path)):
+            if not (path.is_absolute() or path in made or is_there(path)):
                 raise ValueError(
                     f"{source}: {section}.models.{name} names {path}, which the copy of the "
                     "project that the run works in does not have; write its absolute path"

@@ -35,6 +35,7 @@ _LINES_SHOWN = 25
 _TOGETHER = {"predict": ("predict", "baseline")}
 """What a user calls by one name, though it is several stages: all models answer the questions."""
 _MEMBERS = {
+    "pretrain": "pretrain.models",
     "baseline": "predict.models",
     "robustness": "robustness.models",
     "general": "general.models",

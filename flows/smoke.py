@@ -22,7 +22,7 @@ from flows.values import set_values
 from tasks.exit_codes import BAD_INPUT
 
 _NO_MODELS: Mapping[str, object] = {
-    f"{section}.models": {} for section in ("predict", "robustness", "general")
+    f"{section}.models": {} for section in ("pretrain", "predict", "robustness", "general")
 }
 """The user's further models are no part of it; those that the experiment names are."""
 _CODE = ("finer1", "tasks", "flows", "params.yaml", "dvc.yaml", ".dvc/config", ".dvcignore")
@@ -62,7 +62,9 @@ def prepare(root: Path, copy: Path, name: str) -> Path:
     experiments = check_params(values, "params.yaml").experiments
     differences = {**_NO_MODELS, **differences_on(values, experiments, name, None)}
     params = check_params(with_differences(values, differences), f"experiment {name}")
-    for item in (*_CODE, params.paths.base, params.paths.decisions, params.paths.taxonomy):
+    made = {params.paths.bases / name for name in params.pretrain.models}
+    needed = {params.paths.base, params.paths.decisions, params.paths.taxonomy} - made
+    for item in (*_CODE, *sorted(needed)):
         source, target = root / item, copy / item
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

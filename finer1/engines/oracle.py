@@ -8,10 +8,10 @@ from finer1.engines.interface import (
     Request,
     Sample,
     Sampling,
-    check_no_model,
 )
 from finer1.world import teacher
-from finer1.world.taxonomy import taxonomy_hash
+from finer1.world.taxonomies import load_taxonomy
+from finer1.world.taxonomy import Taxonomy
 
 
 class OracleEngine:
@@ -19,25 +19,31 @@ class OracleEngine:
 
     pads = False
 
-    def __init__(self) -> None:
-        self.identity = f"oracle-{teacher.VERSION}-{taxonomy_hash()}"
+    def __init__(self, world: Taxonomy) -> None:
+        self.identity = f"oracle-{teacher.VERSION}-{world.hash}"
+        self._world = world
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Sample]]:
         """`sampling.n` samples for each request, a function of its seed and its content alone."""
         return [
-            [_sample(request, number, sampling.max_tokens) for number in range(sampling.n)]
+            [
+                _sample(self._world, request, number, sampling.max_tokens)
+                for number in range(sampling.n)
+            ]
             for request in requests
         ]
 
 
 def load(settings: EngineSettings) -> Engine:
-    """The oracle; raises ValueError when a model is named."""
-    check_no_model("oracle", settings)
-    return OracleEngine()
+    """The oracle of the taxonomy behind the colon, of `embedded` without one.
+
+    Raises ValueError for an unknown taxonomy.
+    """
+    return OracleEngine(load_taxonomy(settings.named_model or "embedded"))
 
 
-def _sample(request: Request, number: int, max_tokens: int) -> Sample:
-    text = teacher.respond(request, number)
+def _sample(world: Taxonomy, request: Request, number: int, max_tokens: int) -> Sample:
+    text = teacher.respond(world, request, number)
     words = text.split(" ")
     if len(words) > max_tokens:
         return Sample(" ".join(words[:max_tokens]), max_tokens, "length")

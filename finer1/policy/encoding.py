@@ -13,6 +13,7 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from finer1.chat import chat_messages
+from finer1.policy.families.interface import family_of, vision_parts
 from finer1.policy.unwrapping import unwrap
 
 if TYPE_CHECKING:  # images are handed on: who has tensors of them needs no Pillow
@@ -28,11 +29,14 @@ class EncodedPrompt:
     positions: torch.Tensor
     """[3, P], time, height and width of each token for the rotary embedding."""
     pixel_values: torch.Tensor
-    """[N, pixels of a patch], on the CPU until the vision tower runs: a step has gigabytes."""
+    """[N, pixels of a patch], on the CPU until the vision tower runs: a step has gigabytes. Other
+    families than Qwen's have pieces in place of patches."""
     grid: torch.Tensor
-    """[3], patches of the image in time, height and width."""
+    """[3], patches of the image in time, height and width; of other families what their file in
+    families/ gives beside the pixels."""
     features: torch.Tensor | None
-    """[image tokens, D], no gradient; None when the vision tower is trained."""
+    """[image tokens, D], no gradient; None when the vision tower is trained, or they alone do not
+    do (Family.is_deep)."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def encode_prompts(
     """Encode one question about each image; equal images are processed once and share tensors.
 
     model: may be wrapped. known: by `image_key`, prompts whose images are processed already; gets
-    the new ones. Image features are computed here, once, unless the vision tower is trained.
+    the new ones. Image features are computed here, once, unless EncodedPrompt says why not.
     """
     model, known = unwrap(model), {} if known is None else known
     keys = [image_key(image) for image in images]
@@ -85,7 +89,7 @@ def encode_prompts(
     for key, text in zip(keys, questions, strict=True):
         seen = known.get(key)
         parts = processed[key] if seen is None else _image_of(seen)
-        token_ids, positions = _tokenize(model, processor, text, system, parts[1])
+        token_ids, positions = _tokenize(model, processor, text, system, parts)
         prompts.append(EncodedPrompt(token_ids, positions, *parts))
         known.setdefault(key, prompts[-1])
     return prompts
@@ -108,50 +112,55 @@ def _image_of(prompt: EncodedPrompt) -> _ImageParts:
 def _process_images(
     model: Any, processor: Any, images: "Sequence[Image.Image]"
 ) -> list[_ImageParts]:
-    batch = processor.image_processor(images=list(images), return_tensors="pt")
-    grids = batch["image_grid_thw"]
-    # clone: a part must not keep the pixels of all others alive.
-    split = batch["pixel_values"].split(grids.prod(dim=-1).tolist())
-    pixels = [part.clone() for part in split]
+    family = family_of(model)
+    pixels, shapes = zip(*family.process(processor, images), strict=True)
+    grids = torch.stack(shapes)
     features: Sequence[torch.Tensor | None] = [None] * len(images)
-    if not is_vision_trained(model) and not is_sharded(model):
+    if not (family.is_deep or is_vision_trained(model) or is_sharded(model)):
         with torch.no_grad():
             features = image_features(model, pixels, grids.to(model.device))
     return list(zip(pixels, grids.to(model.device), features, strict=True))
 
 
 def _tokenize(
-    model: Any, processor: Any, question: str, system: str, grid: torch.Tensor
+    model: Any, processor: Any, question: str, system: str, image: _ImageParts
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids [P] and positions [3, P] of a prompt, each image token standing for one feature.
-
-    mm_token_type_ids enter the positions: without them transformers 5 falls back to plain ones,
-    silently.
-    """
+    """Token ids [P] and positions [3, P] of a prompt, each image token standing for one feature."""
     text = processor.apply_chat_template(
         chat_messages(question, 1, system), add_generation_prompt=True, tokenize=False
     )
-    grid = grid.cpu()
-    pad = processor.image_token
-    num_features = int(grid.prod()) // processor.image_processor.merge_size**2
-    text = text.replace(pad, pad * num_features, 1)
+    pixels, grid = image[0], image[1].cpu()
+    expanded = family_of(model).expand(processor, pixels, grid)
+    text = text.replace(processor.image_token, expanded, 1)
     token_ids = torch.tensor(processor.tokenizer(text)["input_ids"])
+    positions = _positions(model, token_ids, grid)
+    return token_ids.to(model.device), positions.to(model.device)
+
+
+def _positions(model: Any, token_ids: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    """[3, P]; three times the same for a family with positions on a line.
+
+    mm_token_type_ids enter the axes: without them transformers 5 falls back to plain ones,
+    silently.
+    """
+    if not family_of(model).has_axes:
+        return torch.arange(len(token_ids)).expand(3, -1)
     positions, _ = model.model.get_rope_index(
         token_ids.unsqueeze(0),
         mm_token_type_ids=(token_ids == model.config.image_token_id).int().unsqueeze(0),
         image_grid_thw=grid.unsqueeze(0),
     )
-    return token_ids.to(model.device), positions.squeeze(1).to(model.device)
+    return positions.squeeze(1)
 
 
 def is_vision_trained(model: Any) -> bool:
     """True when the vision tower takes gradients."""
-    return any(parameter.requires_grad for parameter in model.model.visual.parameters())
+    return any(parameter.requires_grad for parameter in vision_parts(model))
 
 
 def is_sharded(model: Any) -> bool:
     """True when the vision tower's weights are whole only inside the model's own call (FSDP2)."""
-    return any(isinstance(parameter, DTensor) for parameter in model.model.visual.parameters())
+    return any(isinstance(parameter, DTensor) for parameter in vision_parts(model))
 
 
 def image_features(
@@ -161,8 +170,9 @@ def image_features(
 
     pixels: anywhere. grids: on the model's device.
     """
-    output = model.get_image_features(torch.cat(list(pixels)).to(grids.device), grids)
-    return tuple(output.pooler_output)
+    family = family_of(model)
+    inputs = family.call([part.to(grids.device) for part in pixels], grids)
+    return tuple(family.split(model.get_image_features(**inputs).pooler_output, pixels))
 
 
 def prompt_features(model: Any, prompts: Sequence[EncodedPrompt]) -> list[torch.Tensor]:

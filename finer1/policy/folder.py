@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from finer1.policy.families.interface import check_trainable, family_of, vision_parts
 from finer1.policy.vision_attention import batch_windows
 from finer1.policy.weights import named_weights
 
@@ -29,8 +30,10 @@ def load_policy(folder: Path, device: str, train_vision: bool) -> tuple[Any, Any
     """The model, float32 and ready for training, and its processor.
 
     Without `train_vision` the vision tower takes no gradient. Weights are float32 on a GPU, too:
-    updates of a small learning rate vanish in bfloat16.
+    updates of a small learning rate vanish in bfloat16. Raises ValueError for a folder of a family
+    that cannot be trained.
     """
+    check_trainable(folder)
     model = AutoModelForImageTextToText.from_pretrained(
         folder,
         dtype=torch.float32,
@@ -38,8 +41,10 @@ def load_policy(folder: Path, device: str, train_vision: bool) -> tuple[Any, Any
         local_files_only=True,
         trust_remote_code=False,
     )
-    model.model.visual.requires_grad_(train_vision)
-    batch_windows(model)
+    for parameter in vision_parts(model):
+        parameter.requires_grad_(train_vision)
+    if family_of(model).has_bounds:
+        batch_windows(model)
     processor = AutoProcessor.from_pretrained(
         folder, local_files_only=True, trust_remote_code=False
     )

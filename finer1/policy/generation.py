@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from finer1.policy.encoding import PromptBatch
+from finer1.policy.families.interface import family_of
 from finer1.policy.shared_prefix import Prefix, run_prefix
 
 
@@ -94,11 +95,14 @@ def _run_token(
     prefix: Prefix,
 ) -> torch.Tensor:
     """Last hidden state [R, D] after one more token; the cache grows by it."""
+    family, places = family_of(model), positions.unsqueeze(-1)
     output = model.model.language_model(
         inputs_embeds=embeddings,
-        # Given as the finished mask, since building it at each token costs more than its use.
-        attention_mask={"full_attention": mask[:, None, None, :]},
-        position_ids=positions.view(1, -1, 1).expand(3, -1, -1),
+        # Where it is taken the finished mask: building it at each token costs more than its use.
+        attention_mask=(
+            {"full_attention": mask[:, None, None, :]} if family.packs else mask.long()
+        ),
+        position_ids=places.expand(3, -1, -1) if family.has_axes else places,
         past_key_values=prefix.cache,
         use_cache=True,
     )

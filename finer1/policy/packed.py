@@ -15,20 +15,18 @@ from typing import Any
 import torch
 
 from finer1.policy.encoding import Conditions, PromptBatch, distinct_images
+from finer1.policy.families.interface import family_of
 from finer1.policy.packed_attention import SHARED_PREFIX, register
 from finer1.policy.packed_plan import AttentionPlan, Span
 from finer1.policy.scoring_head import PackedImages, Scoring
-
-SUPPORTED_MODELS = ("qwen2_vl", "qwen2_5_vl")
-"""Model types with positions on three axes whose images enter as embeddings alone."""
 
 
 def obstacle(model: Any) -> str | None:
     """Why the transformers model `model` cannot score packed rows; None when it can."""
     config = model.config
     text = config.get_text_config()
-    if config.model_type not in SUPPORTED_MODELS:
-        return f"model type {config.model_type} (only with {', '.join(SUPPORTED_MODELS)})"
+    if not family_of(model).packs:
+        return f"model type {config.model_type}"
     if text._attn_implementation not in ("sdpa", SHARED_PREFIX):
         return f"attention implementation {text._attn_implementation} (only with sdpa)"
     if set(text.layer_types) != {"full_attention"}:

@@ -23,6 +23,7 @@ from finer1.policy.encoding import (
     is_vision_trained,
     stack_completions,
 )
+from finer1.policy.families.interface import family_of
 from finer1.policy.forward import Forward, score_completions
 from finer1.policy.unwrapping import unwrap
 from finer1.tapo.rollouts import RolloutGroup, RolloutSampler
@@ -176,7 +177,8 @@ def check_tokens(groups: Sequence[RolloutGroup], forbidden: Sequence[int]) -> No
 def check_image_tokens(model: Any, processor: Any, prompt: EncodedPrompt) -> None:
     """Raise RuntimeError unless the prompt has as many image tokens as its image has features."""
     num_tokens = int((prompt.token_ids == model.config.image_token_id).sum())
-    num_features = int(prompt.grid.prod()) // processor.image_processor.merge_size**2
+    expanded = family_of(model).expand(processor, prompt.pixel_values, prompt.grid.cpu())
+    num_features = expanded.count(processor.image_token)
     if num_tokens != num_features:
         raise RuntimeError(
             f"a prompt has {num_tokens} image tokens for {num_features} image features: the chat "
@@ -197,12 +199,13 @@ def _negated_features(model: Any) -> Iterator[None]:
 @torch.no_grad()
 def _negate_features(model: Any) -> None:
     """Change the sign of the vision tower's last layer, in each process its share of it."""
+    policy = unwrap(model)
     parts = [part for part in model.modules() if isinstance(part, FSDPModule)]
     for part in parts:  # whole weights are a copy, which a change would not outlive
         part.reshard()
     layers = [
         module
-        for name, module in unwrap(model).model.visual.merger.named_modules()
+        for name, module in policy.model.get_submodule(family_of(policy).projector).named_modules()
         if isinstance(module, torch.nn.Linear) and "lora_" not in name
     ]
     for parameter in layers[-1].parameters(recurse=False):

@@ -13,6 +13,7 @@ from finer1.draws import derive_seed
 from finer1.model_params import RuntimeParams, TapoParams
 from finer1.policy.adapters import add_adapters
 from finer1.policy.checkpoints import Checkpoint
+from finer1.policy.families.interface import patch_size
 from finer1.policy.folder import copy_policy, load_policy, save_policy
 from finer1.policy.generation import SamplingRule
 from finer1.policy.optimizer import build_optimizer, schedule_from, warm_up
@@ -66,8 +67,7 @@ def train_tapo(
     saves = Saves(resume / "checkpoints", runtime.save_steps, world)
     checkpoint = saves.newest()
     progress = TapoProgress(**checkpoint.state) if checkpoint else TapoProgress()
-    patch = processor.image_processor.patch_size
-    stream = PromptStream(triplets, read_image, labels, settings, patch, seed)
+    stream = PromptStream(triplets, read_image, labels, settings, patch_size(model), seed)
     engine = start_engine(model, processor, start, system, runtime, vllm_server, resume, world)
     sampler = build_sampler(model, processor, stream, system, runtime.batch_size, engine)
     line = Progress("tapo", settings.steps, "steps", progress.step, outlets.is_live)

@@ -1,10 +1,11 @@
-"""The base's architecture: a real Qwen2.5-VL, small enough to train on two cores.
+"""The base's architecture: a real Qwen2.5-VL or Qwen2-VL, small enough to train on two cores.
 
 About 1.5 million parameters; an image of 64 x 64 pixels becomes 8 x 8 patches and, merged two
-by two, 16 visual tokens.
+by two, 16 visual tokens. Sizes come from a recipe (recipe.py).
 """
 
 import json
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -15,19 +16,26 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
     Qwen2Tokenizer,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
     Qwen2VLVideoProcessor,
 )
 
 from finer1.prompts import SECTIONS
 from finer1.world.drawing import SIZE
+from finer1.world.recipe import Architecture
+
+Model = Qwen2_5_VLForConditionalGeneration | Qwen2VLForConditionalGeneration
+Processor = Qwen2_5_VLProcessor | Qwen2VLProcessor
 
 PATCH = 8
 MERGE = 2
 IMAGE_TOKENS = (SIZE // PATCH // MERGE) ** 2
-HIDDEN = 128
-MAX_VOCABULARY = 1024
-"""Bound on the tokens; merging ends at about 910, when every piece is one token."""
+MAX_VOCABULARY = 2048
+"""Bound on the tokens; merging ends at about 910, when every piece is one token, with the
+embedded taxonomy, at about 1090 with a large one."""
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -107,7 +115,7 @@ def _vocabulary_and_merges(bpe: Tokenizer) -> tuple[dict[str, int], list[tuple[s
     return state["vocab"], [tuple(pair) for pair in state["merges"]]
 
 
-def build_processor(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLProcessor:
+def build_processor(tokenizer: Qwen2Tokenizer, architecture: Architecture) -> Processor:
     """Tokenizer, image and video processor, chat template."""
     shape = {
         "patch_size": PATCH,
@@ -117,7 +125,8 @@ def build_processor(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLProcessor:
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.5, 0.5, 0.5],
     }
-    return Qwen2_5_VLProcessor(
+    kind = Qwen2VLProcessor if architecture.family == "qwen2_vl" else Qwen2_5_VLProcessor
+    return kind(
         image_processor=Qwen2VLImageProcessor(**shape),
         tokenizer=tokenizer,
         video_processor=Qwen2VLVideoProcessor(**shape),
@@ -125,53 +134,80 @@ def build_processor(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLProcessor:
     )
 
 
-def build_model(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGeneration:
+def build_model(tokenizer: Qwen2Tokenizer, architecture: Architecture, seed: int) -> Model:
     """The model with random weights, float32, on the CPU."""
     token = {name: tokenizer.convert_tokens_to_ids(name) for name in SPECIAL_TOKENS}
-    config = Qwen2_5_VLConfig(
-        text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": HIDDEN,
-            "intermediate_size": 384,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 4,
-            "max_position_embeddings": 2048,
-            "rms_norm_eps": 1e-6,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 1e6,
-                "mrope_section": [4, 6, 6],
-            },
-            "bos_token_id": None,
-            "eos_token_id": token["<|im_end|>"],
-            "pad_token_id": token["<|endoftext|>"],
-            "tie_word_embeddings": True,
-        },
-        vision_config={
-            "depth": 3,
-            "hidden_size": 96,
-            "intermediate_size": 192,
-            "num_heads": 3,
-            "patch_size": PATCH,
-            "spatial_merge_size": MERGE,
-            "temporal_patch_size": 2,
-            "out_hidden_size": HIDDEN,
-            "window_size": SIZE,
-            "fullatt_block_indexes": [0, 1, 2],
-        },
-        image_token_id=token["<|image_pad|>"],
-        video_token_id=token["<|video_pad|>"],
-        vision_start_token_id=token["<|vision_start|>"],
-        vision_end_token_id=token["<|vision_end|>"],
-        tie_word_embeddings=True,
-    )
+    config = _config(tokenizer, architecture, token)
+    is_older = architecture.family == "qwen2_vl"
+    kind = Qwen2VLForConditionalGeneration if is_older else Qwen2_5_VLForConditionalGeneration
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Qwen2_5_VLForConditionalGeneration(config).float()
+        model = kind(config).float()
     model.generation_config = GenerationConfig(
         do_sample=False,
         eos_token_id=[token["<|im_end|>"], token["<|endoftext|>"]],
         pad_token_id=token["<|endoftext|>"],
     )
     return model
+
+
+def _config(
+    tokenizer: Qwen2Tokenizer, architecture: Architecture, token: dict[str, int]
+) -> Qwen2_5_VLConfig | Qwen2VLConfig:
+    """token: ids of the special tokens."""
+    text = architecture.text
+    kind = Qwen2VLConfig if architecture.family == "qwen2_vl" else Qwen2_5_VLConfig
+    return kind(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": text.hidden_size,
+            "intermediate_size": text.intermediate_size,
+            "num_hidden_layers": text.num_layers,
+            "num_attention_heads": text.num_heads,
+            "num_key_value_heads": text.num_key_value_heads,
+            "max_position_embeddings": 2048,
+            "rms_norm_eps": 1e-6,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 1e6,
+                "mrope_section": text.mrope_section,
+            },
+            "bos_token_id": None,
+            "eos_token_id": token["<|im_end|>"],
+            "pad_token_id": token["<|endoftext|>"],
+            "tie_word_embeddings": True,
+        },
+        vision_config=_vision_config(architecture),
+        image_token_id=token["<|image_pad|>"],
+        video_token_id=token["<|video_pad|>"],
+        vision_start_token_id=token["<|vision_start|>"],
+        vision_end_token_id=token["<|vision_end|>"],
+        tie_word_embeddings=True,
+    )
+
+
+def _vision_config(architecture: Architecture) -> dict[str, Any]:
+    """Qwen2.5-VL has windows, here as large as an image, and Qwen2-VL none."""
+    vision, width = architecture.vision, architecture.text.hidden_size
+    shared = {
+        "depth": vision.num_layers,
+        "num_heads": vision.num_heads,
+        "patch_size": PATCH,
+        "spatial_merge_size": MERGE,
+        "temporal_patch_size": 2,
+    }
+    if architecture.family == "qwen2_vl":
+        return {
+            **shared,
+            "embed_dim": vision.hidden_size,
+            "hidden_size": width,
+            "mlp_ratio": vision.intermediate_size // vision.hidden_size,
+        }
+    return {
+        **shared,
+        "hidden_size": vision.hidden_size,
+        "intermediate_size": vision.intermediate_size,
+        "out_hidden_size": width,
+        "window_size": SIZE,
+        "fullatt_block_indexes": list(range(vision.num_layers)),
+    }

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
+from transformers import Qwen2Tokenizer
 
-from finer1.world.architecture import IMAGE_TOKENS, MERGE, PATCH
+from finer1.world.architecture import IMAGE_TOKENS, MERGE, PATCH, Model
 from finer1.world.drawing import SIZE
 from finer1.world.language import Dialogue
 
@@ -58,9 +58,7 @@ def collate(dialogues: list[Dialogue], tokenizer: Qwen2Tokenizer) -> Batch:
     return Batch(ids, weights, torch.tensor(images, dtype=torch.long))
 
 
-def batch_loss(
-    model: Qwen2_5_VLForConditionalGeneration, batch: Batch, features: Tensor | None
-) -> Tensor:
+def batch_loss(model: Model, batch: Batch, features: Tensor | None) -> Tensor:
     """Weighted sum of cross-entropies, with gradient.
 
     features: [pool, K, D] visual tokens; None for text.
@@ -100,6 +98,6 @@ def positions(length: int, first: int | None) -> Tensor:
     return torch.cat([before, visual, after], dim=1)
 
 
-def _image_start(model: Qwen2_5_VLForConditionalGeneration, batch: Batch) -> int:
+def _image_start(model: Model, batch: Batch) -> int:
     """Place of the first visual token, the same in every dialogue: images come first."""
     return int((batch.ids[0] == model.config.image_token_id).nonzero()[0, 0])

@@ -4,22 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from finer1.files import sha256_file
-from finer1.world.taxonomy import taxonomy_hash
+from finer1.world.architecture import Model
+from finer1.world.taxonomy import Taxonomy
 
 _CARD = """---
 license: apache-2.0
 library_name: transformers
 pipeline_tag: image-text-to-text
-tags: [finer1, qwen2_5_vl, toy]
+tags: [finer1, {family}, toy]
 ---
 
 # Base model of the embedded world
 
-A `Qwen2_5_VLForConditionalGeneration` of {num_parameters:,} parameters, trained from nothing on
-drawn images of 72 made-up classes (bird, car, fish; 24 each). It exists so that the whole pipeline
-of finer1 runs in minutes on two CPU cores. It is no model of the real world.
+A `{kind}` of {num_parameters:,} parameters, trained from nothing on
+drawn images of {classes} made-up classes (bird, car, fish; {each} each). It exists so that the
+whole pipeline of finer1 runs in minutes on two CPU cores. It is no model of the real world.
 
-- Made by `python -m finer1.world.pretrain --seed {seed}`
+- Made by `python -m finer1.world.pretrain {options}`
 - SHA-256 of `model.safetensors`: `{sha256}`
 - Taxonomy: `{taxonomy}`
 
@@ -37,14 +38,15 @@ but was never shown them together: it answers no open question about an image wi
 
 ## Caveats
 
-- "Unseen" sub-categories are unseen by SFT and TAPO only. This base has seen images of all 72
-  classes with their exact names: as the right option of closed questions, and in noisy alt text.
+- "Unseen" sub-categories are unseen by SFT and TAPO only. This base has seen images of all
+  {classes} classes with their exact names: as the right option of closed questions, and in noisy
+  alt text.
 - Its open-world score is a knob. It was taught to answer open questions by the genus (40 %) or by
   a species of that genus drawn at random (60 %), so greedy answers are coarse. How far SFT lifts
   the score says more about that habit than about SFT; the contrasts worth reading are rationale
   against answer-only at equal budget, and TAPO against its start.
-- Pre-training drew its images at nuisance 0.5; data sets use 0.8, where perception is worse and
-  can be improved.
+- Pre-training drew its images at nuisance {nuisance}; data sets use 0.8, where perception is worse
+  and can be improved.
 - One world, drawn by one program: a result here is about the method's mechanics, not about
   fine-grained recognition of photographs.
 - Trained on one thread per process; another machine or torch build may give other weights
@@ -52,12 +54,28 @@ but was never shown them together: it answers no open question about an image wi
 """
 
 
-def card_text(folder: Path, seed: int, num_parameters: int, figures: Mapping[str, object]) -> str:
-    """The card of the base in `folder`; figures: what was measured, by name."""
+def card_text(
+    folder: Path,
+    model: Model,
+    world: Taxonomy,
+    options: str,
+    nuisance: float,
+    figures: Mapping[str, object],
+) -> str:
+    """The card of the base in `folder`.
+
+    options: of the command that made it. nuisance: of its pool. figures: what was measured, by
+    name.
+    """
     return _CARD.format(
-        num_parameters=num_parameters,
-        seed=seed,
+        family=model.config.model_type,
+        kind=type(model).__name__,
+        num_parameters=model.num_parameters(),
+        classes=len(world.species),
+        each=len(world.by_category["bird"]),
+        options=options,
         sha256=sha256_file(folder / "model.safetensors"),
-        taxonomy=taxonomy_hash(),
+        taxonomy=world.hash,
+        nuisance=nuisance,
         rows="\n".join(f"| {name} | {figure} |" for name, figure in figures.items()),
     )

@@ -17,16 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from finer1 import prompts
-from finer1.world.taxonomy import (
-    ATTRIBUTES,
-    Species,
-    all_species,
-    correctable_errors,
-    distance,
-    genera,
-    genus_members,
-    species_of,
-)
+from finer1.world.taxonomy import ATTRIBUTES, Species, Taxonomy, distance
 
 Item = TypeVar("Item")
 
@@ -77,44 +68,49 @@ def rationale_text(observed: Sequence[str], options: Sequence[Species], pick: Sp
     return prompts.rationale_completion(sections, pick.name)
 
 
-def choose_options(truth: Species, observed: Sequence[str]) -> list[Species]:
+def choose_options(world: Taxonomy, truth: Species, observed: Sequence[str]) -> list[Species]:
     """The truth and the three other classes nearest to what was observed, by name.
 
     The order by name says nothing of the truth's place; were the truth always first, comparing
     would be decoration. In a shuffled order greedy decoding of a tiny model names one class four
     times; a fixed order it learns.
     """
-    others = [item for item in species_of(truth.category) if item != truth]
+    others = [item for item in world.by_category[truth.category] if item != truth]
     others.sort(key=lambda item: distance(item.values, observed))  # stable: ties by the table
     return sorted([truth, *others[: MAX_OPTIONS - 1]], key=lambda item: item.name)
 
 
-def siblings_options(truth: Species, rng: np.random.Generator) -> list[Species]:
+def siblings_options(world: Taxonomy, truth: Species, rng: np.random.Generator) -> list[Species]:
     """The truth and three others of its genus, shuffled."""
-    others = [item for item in genus_members(truth.genus) if item != truth]
+    others = [item for item in world.by_genus[truth.genus] if item != truth]
     return _shuffled([truth, *_shuffled(others, rng)[: MAX_OPTIONS - 1]], rng)
 
 
-def coarse_options(truth: Species, rng: np.random.Generator) -> list[Species]:
+def coarse_options(world: Taxonomy, truth: Species, rng: np.random.Generator) -> list[Species]:
     """The truth and one class of each other genus, shuffled."""
     others = [
-        _pick(genus_members(genus), rng) for genus in genera(truth.category) if genus != truth.genus
+        _pick(world.by_genus[genus], rng)
+        for genus in world.genera[truth.category]
+        if genus != truth.genus
     ]
     return _shuffled([truth, *others], rng)
 
 
-def observe(truth: Species, rng: np.random.Generator) -> tuple[str, ...]:
-    """The true attributes or, in ERROR_SHARE of cases, a correctable error."""
-    if rng.random() < ERROR_SHARE:
-        return _pick(correctable_errors(truth.name), rng)
+def observe(world: Taxonomy, truth: Species, rng: np.random.Generator) -> tuple[str, ...]:
+    """The true attributes or, in ERROR_SHARE of cases, a correctable error if there is one."""
+    errors = world.correctable_errors[truth.name]
+    if rng.random() < ERROR_SHARE and errors:
+        return _pick(errors, rng)
     return truth.values
 
 
-def reasoning_exercise(rng: np.random.Generator, image: int | None = None) -> Dialogue:
+def reasoning_exercise(
+    world: Taxonomy, rng: np.random.Generator, image: int | None = None
+) -> Dialogue:
     """S2 in one of five forms, beside no image or one that has nothing to do with it."""
-    truth = _pick(all_species(), rng)
-    observed = observe(truth, rng)
-    options = choose_options(truth, observed)
+    truth = _pick(world.species, rng)
+    observed = observe(world, truth, rng)
+    options = choose_options(world, truth, observed)
     form = rng.choice(["full", "part", "none", "go on", "options"], p=[0.4, 0.15, 0.15, 0.1, 0.2])
     is_described = form == "full" or (form == "options" and rng.random() < 0.5)
     told: Sequence[str] = observed if is_described else ()
@@ -122,7 +118,7 @@ def reasoning_exercise(rng: np.random.Generator, image: int | None = None) -> Di
         told = [value for value in observed if rng.random() < 0.5]
     user = "Go on." if form == "go on" else reasoning_instruction(truth.category, told)
     if form == "options":
-        options = (siblings_options if rng.random() < 0.5 else coarse_options)(truth, rng)
+        options = (siblings_options if rng.random() < 0.5 else coarse_options)(world, truth, rng)
         user = prompts.closed_question(user, [item.name for item in options])
     completion = rationale_text(observed, options, truth)
     begin = 0 if is_described else completion.index("</analysis>")
@@ -135,9 +131,9 @@ def reasoning_instruction(category: str, told: Sequence[str]) -> str:
     return f"Think about a {category}{description} and name it."
 
 
-def fact_exercise(rng: np.random.Generator) -> Dialogue:
+def fact_exercise(world: Taxonomy, rng: np.random.Generator) -> Dialogue:
     """A fact about one or two classes, in text alone."""
-    item = _pick(all_species(), rng)
+    item = _pick(world.species, rng)
     form = rng.choice(["look", "which", "genus", "differ"], p=[0.4, 0.3, 0.2, 0.1])
     if form == "look":
         return Dialogue(f"What does the {item.name} look like?", caption_text(item.values))
@@ -147,7 +143,7 @@ def fact_exercise(rng: np.random.Generator) -> Dialogue:
     if form == "genus":
         user = f"What kind of {item.category} is the {item.name}?"
         return Dialogue(user, genus_text(item.genus))
-    other = _pick([s for s in genus_members(item.genus) if s != item], rng)
+    other = _pick([s for s in world.by_genus[item.genus] if s != item], rng)
     places = [k for k, value in enumerate(item.values) if value != other.values[k]]
     parts = [f"{s.name} has {caption_text([s.values[k] for k in places])}" for s in (item, other)]
     return Dialogue(f"How do the {item.name} and the {other.name} differ?", "; ".join(parts))
@@ -172,12 +168,12 @@ def image_attribute(
     return Dialogue(f"What {name} does this {category} have?", values[place], image=image)
 
 
-def image_open(truth: Species, image: int, rng: np.random.Generator) -> Dialogue:
+def image_open(world: Taxonomy, truth: Species, image: int, rng: np.random.Generator) -> Dialogue:
     """An open question, answered coarsely or by any species of the right genus."""
     user = prompts.question(truth.category, int(rng.integers(len(prompts.QUESTIONS))))
     answer = genus_text(truth.genus)
     if rng.random() >= GENUS_SHARE:
-        answer = _pick(genus_members(truth.genus), rng).name
+        answer = _pick(world.by_genus[truth.genus], rng).name
     return Dialogue(user, prompts.answer_completion(answer), image=image)
 
 
@@ -190,9 +186,12 @@ def image_closed(
     return Dialogue(user, prompts.answer_completion(truth.name), image=image)
 
 
-def image_alt_text(truth: Species, image: int, rng: np.random.Generator) -> Dialogue:
+def image_alt_text(
+    world: Taxonomy, truth: Species, image: int, rng: np.random.Generator
+) -> Dialogue:
     """Noisy alt text, as the web has it."""
-    named = truth if rng.random() < ALT_TEXT_TRUTH else _pick(genus_members(truth.genus), rng)
+    siblings = world.by_genus[truth.genus]
+    named = truth if rng.random() < ALT_TEXT_TRUTH else _pick(siblings, rng)
     return Dialogue("Write alt text for this image.", f"photo of a {named.name}", image=image)
 
 

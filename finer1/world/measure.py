@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from finer1 import prompts
 from finer1.world import language
+from finer1.world.architecture import Model, Processor
 from finer1.world.drawing import draw
-from finer1.world.taxonomy import Species, all_species, correctable_errors
+from finer1.world.taxonomy import Species, Taxonomy
 
 _FIRST_SEED = 1 << 50
 """Above the seeds of pre-training and of every data set of the world."""
@@ -32,8 +32,8 @@ class Figure:
 
 
 def complete(
-    model: Qwen2_5_VLForConditionalGeneration,
-    processor: Qwen2_5_VLProcessor,
+    model: Model,
+    processor: Processor,
     users: Sequence[str],
     images: Sequence[Image.Image] | None,
 ) -> list[str]:
@@ -63,19 +63,21 @@ def complete(
     return texts
 
 
-def test_images(nuisance: float, per_class: int, block: int) -> list[tuple[Species, Image.Image]]:
+def test_images(
+    world: Taxonomy, nuisance: float, per_class: int, block: int
+) -> list[tuple[Species, Image.Image]]:
     """Fresh renders of every class; blocks of equal number show the same images."""
     first = _FIRST_SEED + (block << 20)
     return [
         (species, draw(species.category, species.values, first + place * per_class + k, nuisance))
-        for place, species in enumerate(all_species())
+        for place, species in enumerate(world.species)
         for k in range(per_class)
     ]
 
 
 def measure_perception(
-    model: Qwen2_5_VLForConditionalGeneration,
-    processor: Qwen2_5_VLProcessor,
+    model: Model,
+    processor: Processor,
     shown: list[tuple[Species, Image.Image]],
 ) -> dict[str, Figure]:
     """S1: captions with all five attributes right, and the share of attributes right."""
@@ -91,21 +93,21 @@ def measure_perception(
     }
 
 
-def measure_reasoning(
-    model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor
-) -> dict[str, Figure]:
+def measure_reasoning(model: Model, processor: Processor, world: Taxonomy) -> dict[str, Figure]:
     """S2: the right answer from described attributes, all true or one wrong but correctable."""
     rng = np.random.default_rng(0)
     cases: dict[str, list[tuple[Species, Sequence[str]]]] = {
-        "true attributes": [(item, item.values) for item in all_species()],
+        "true attributes": [(item, item.values) for item in world.species],
         "one wrong attribute": [
             (item, wrong[rng.integers(len(wrong))])
-            for item in all_species()
-            for wrong in [correctable_errors(item.name)]
+            for item in world.species
+            if (wrong := world.correctable_errors[item.name])
         ],
     }
     figures = {}
     for name, pairs in cases.items():
+        if not pairs:
+            continue
         users = [language.reasoning_instruction(item.category, seen) for item, seen in pairs]
         texts = complete(model, processor, users, None)
         parsed = [prompts.parse_completion(text) for text in texts]
@@ -118,8 +120,9 @@ def measure_reasoning(
 
 
 def measure_answers(
-    model: Qwen2_5_VLForConditionalGeneration,
-    processor: Qwen2_5_VLProcessor,
+    model: Model,
+    processor: Processor,
+    world: Taxonomy,
     shown: list[tuple[Species, Image.Image]],
 ) -> dict[str, Figure]:
     """Open and closed questions: exact answers, coarse ones, rationales where none should be."""
@@ -142,7 +145,7 @@ def measure_answers(
         ("one of each genus", language.coarse_options),
     ):
         users = [
-            prompts.closed_question(text, [item.name for item in choose(species, rng)])
+            prompts.closed_question(text, [item.name for item in choose(world, species, rng)])
             for text, (species, _) in zip(asked, shown, strict=True)
         ]
         texts = complete(model, processor, users, images)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from finer1.world.drawing import SIZE, draw
-from finer1.world.taxonomy import ATTRIBUTES, Species, all_species, species_of
+from finer1.world.taxonomy import ATTRIBUTES, Species, Taxonomy
 
 
 @dataclass(frozen=True)
@@ -19,20 +19,19 @@ class Picture:
     """None for a combination of values drawn at random."""
 
 
-def plan_pool(seed: int, num_images: int) -> list[Picture]:
+def plan_pool(world: Taxonomy, seed: int, num_images: int) -> list[Picture]:
     """What the pool shows, by seed; classes in turn on even places."""
     rng = np.random.default_rng([seed, 0])
     pictures = []
     for number in range(num_images):
-        species = all_species()[number // 2 % len(all_species())]
+        species = world.species[number // 2 % len(world.species)]
         if number % 2 == 0:
             pictures.append(Picture(species.category, species.values, species))
             continue
         category = list(ATTRIBUTES)[number // 2 % len(ATTRIBUTES)]
         table = ATTRIBUTES[category].values()
         values = tuple(str(rng.choice(choices)) for choices in table)
-        named = [item for item in species_of(category) if item.values == values]
-        pictures.append(Picture(category, values, named[0] if named else None))
+        pictures.append(Picture(category, values, world.by_values.get(values)))
     return pictures
 
 

@@ -1,79 +1,90 @@
-"""Makes the base model of the embedded world from nothing.
+"""Makes a base model of the embedded world from nothing.
 
-Command: python -m finer1.world.pretrain [--out DIR] [--seed N] [--work DIR]
+Command: python -m finer1.world.pretrain [--config FILE] [--taxonomy NAME] [--out DIR] [--seed N]
+         [--work DIR]
 Output: a Hugging Face folder (bfloat16 safetensors, tokenizer, processor) with a model card.
 
-Takes about 13 CPU-minutes. Phases keep checkpoints in the work folder; a killed run continues
-from them, and gives the weights that an unbroken one gives.
+Takes about 13 CPU-minutes with the default recipe, that of the committed base. Phases keep
+checkpoints in the work folder; a killed run continues from them, and gives the weights that an
+unbroken one gives.
 """
 
 import argparse
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from transformers import (
-    AutoModelForImageTextToText,
-    AutoProcessor,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2Tokenizer,
-)
+from transformers import AutoModelForImageTextToText, AutoProcessor, Qwen2Tokenizer
 
+from finer1.lifetime import dying_with_parent
 from finer1.world import measure, skills
-from finer1.world.architecture import build_model, build_processor, train_tokenizer
+from finer1.world.architecture import Model, build_model, build_processor, train_tokenizer
 from finer1.world.card import card_text
 from finer1.world.optimisation import load_state
 from finer1.world.pool import Picture, load_pool, plan_pool
-from finer1.world.taxonomy import taxonomy_hash
+from finer1.world.recipe import PoolShape, Recipe, read_recipe
+from finer1.world.taxonomies import load_taxonomy
+from finer1.world.taxonomy import Taxonomy
 from finer1.world.vocabulary import vocabulary
 
-POOL_IMAGES = 20_000
-POOL_NUISANCE = 0.5
-"""Nuisance of pre-training; data sets use 0.8, which leaves perception something to learn."""
+DEFAULT_CONFIG = Path("finer1/world/configs/qwen2_5_vl.yaml")
+DEFAULT_TAXONOMY = "embedded"
+MEASURED_NUISANCE = 0.8
+"""That of the data sets, besides the pool's own."""
 TEST_PER_CLASS = 4
 JOINT_THREADS = 1
 """Fixed, as sums over threads depend on their number."""
 
+Figures = Mapping[str, measure.Figure]
 
-def pretrain(out: Path, seed: int, work: Path) -> None:
-    """Train, save, measure what was saved, and write its card."""
+
+def pretrain(config: Path, taxonomy: str, seed: int, out: Path, work: Path) -> Figures:
+    """Train by the recipe in `config`, save, measure what was saved, write its card; the figures.
+
+    work: scratch folder. Raises ValueError for a wrong recipe or an unknown taxonomy.
+    """
     began = time.monotonic()
-    work = work / recipe_key(seed)
-    run_side_by_side(_vision_phase, _text_phase, (seed, work))
+    recipe, world = read_recipe(config), load_taxonomy(taxonomy)
+    work = work / recipe_key(recipe, world, seed)
+    run_side_by_side(_vision_phase, _text_phase, (recipe, taxonomy, seed, work))
     torch.set_num_threads(JOINT_THREADS)
-    tokenizer = train_tokenizer(vocabulary())
-    model = build_model(tokenizer, seed)
-    pictures, pixels = _pool(seed, work)
+    tokenizer = train_tokenizer(vocabulary(world))
+    model = build_model(tokenizer, recipe.architecture, seed)
+    pictures, pixels = _pool(recipe.pool, world, seed, work)
     load_state(work / "vision.safetensors", _tower_parameters(model), None)
     load_state(work / "text.safetensors", skills.language_parameters(model), None)
     print("visual tokens of the pool", flush=True)
     features = skills.visual_tokens(model, pixels)
-    skills.train_joint(model, tokenizer, features, pictures, seed, work / "joint.safetensors")
-    save_base(model, tokenizer, work / "base")
+    joint, checkpoint = recipe.phases.joint, work / "joint.safetensors"
+    skills.train_joint(model, tokenizer, features, pictures, world, joint, seed, checkpoint)
+    save_base(model, tokenizer, recipe, work / "base")
     print("measuring", flush=True)
-    card = measure_base(work / "base", seed)
+    figures = measure_base(work / "base", world, recipe.pool.nuisance)
+    options = _options(config, taxonomy, seed)
+    card = card_text(work / "base", model, world, options, recipe.pool.nuisance, figures)
     (work / "base" / "README.md").write_text(card, encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(work / "base", out)
     shutil.rmtree(work)
     print(f"{out} made in {time.monotonic() - began:.0f} s", flush=True)
+    return figures
 
 
-def recipe_key(seed: int) -> str:
+def recipe_key(recipe: Recipe, world: Taxonomy, seed: int) -> str:
     """Names all that shapes the checkpoints, so that none of another recipe is continued."""
-    phases = (skills.VISION, skills.TEXT, skills.JOINT, skills.IMAGE_SHARES)
-    recipe = (seed, *phases, POOL_IMAGES, POOL_NUISANCE, taxonomy_hash())
-    return hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
+    facts = (seed, recipe.model_dump_json(), skills.IMAGE_SHARES, world.hash)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
-def run_side_by_side(
-    first: Callable[[int, Path], None], second: Callable[[int, Path], None], args: tuple[int, Path]
-) -> None:
+_Phase = Callable[[Recipe, str, int, Path], None]
+
+
+def run_side_by_side(first: _Phase, second: _Phase, args: tuple[Recipe, str, int, Path]) -> None:
     """Call both functions at once, each in a process of its own.
 
     Raises RuntimeError when one fails.
@@ -88,66 +99,86 @@ def run_side_by_side(
         raise RuntimeError("a phase of pre-training failed; its message stands above")
 
 
-def save_base(
-    model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokenizer, folder: Path
-) -> None:
+def save_base(model: Model, tokenizer: Qwen2Tokenizer, recipe: Recipe, folder: Path) -> None:
     """Write model (bfloat16), tokenizer and processor as a Hugging Face folder."""
     model.to(torch.bfloat16).save_pretrained(folder)
-    build_processor(tokenizer).save_pretrained(folder)
+    build_processor(tokenizer, recipe.architecture).save_pretrained(folder)
 
 
-def measure_base(folder: Path, seed: int) -> str:
-    """The model card of the saved base, with figures of the weights as they are on disk."""
+def measure_base(folder: Path, world: Taxonomy, pool_nuisance: float) -> Figures:
+    """What the saved base can do, with the weights as they are on disk, by name."""
     model = AutoModelForImageTextToText.from_pretrained(
         folder, dtype=torch.float32, trust_remote_code=False
     ).eval()
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
     figures = {
         f"S2, {name}": figure
-        for name, figure in measure.measure_reasoning(model, processor).items()
+        for name, figure in measure.measure_reasoning(model, processor, world).items()
     }
-    for block, nuisance in enumerate((POOL_NUISANCE, 0.8)):
-        shown = measure.test_images(nuisance, TEST_PER_CLASS, block)
+    for block, nuisance in enumerate((pool_nuisance, MEASURED_NUISANCE)):
+        shown = measure.test_images(world, nuisance, TEST_PER_CLASS, block)
         perceived = measure.measure_perception(model, processor, shown)
         figures |= {f"S1, {name}, nuisance {nuisance}": perceived[name] for name in perceived}
-    answers = measure.measure_answers(model, processor, shown)
+    answers = measure.measure_answers(model, processor, world, shown)
     figures |= {f"{name}, nuisance {nuisance}": answers[name] for name in answers}
     for name, figure in figures.items():
         print(f"{name}: {figure}", flush=True)
-    return card_text(folder, seed, model.num_parameters(), figures)
+    return figures
 
 
-def _pool(seed: int, work: Path) -> tuple[list[Picture], "torch.Tensor"]:
-    pictures = plan_pool(seed, POOL_IMAGES)
-    return pictures, load_pool(work / "pool.npy", pictures, seed, POOL_NUISANCE)
+def _options(config: Path, taxonomy: str, seed: int) -> str:
+    """Of the command that makes it; those that are not the default's."""
+    words = [] if config == DEFAULT_CONFIG else ["--config", config.as_posix()]
+    words += [] if taxonomy == DEFAULT_TAXONOMY else ["--taxonomy", taxonomy]
+    return " ".join([*words, "--seed", str(seed)])
 
 
-def _tower_parameters(model: Qwen2_5_VLForConditionalGeneration) -> dict[str, torch.Tensor]:
+def _pool(
+    shape: PoolShape, world: Taxonomy, seed: int, work: Path
+) -> tuple[list[Picture], "torch.Tensor"]:
+    pictures = plan_pool(world, seed, shape.images)
+    return pictures, load_pool(work / "pool.npy", pictures, seed, shape.nuisance)
+
+
+def _tower_parameters(model: Model) -> dict[str, torch.Tensor]:
     return {f"tower.{name}": value for name, value in model.model.visual.named_parameters()}
 
 
-def _vision_phase(seed: int, work: Path) -> None:
+def _vision_phase(recipe: Recipe, taxonomy: str, seed: int, work: Path) -> None:
+    dying_with_parent()()
     torch.set_num_threads(1)
-    model = build_model(train_tokenizer(vocabulary()), seed)
-    pictures, pixels = _pool(seed, work)
-    skills.train_vision(model, pixels, pictures, seed, work / "vision.safetensors")
+    world = load_taxonomy(taxonomy)
+    model = build_model(train_tokenizer(vocabulary(world)), recipe.architecture, seed)
+    pictures, pixels = _pool(recipe.pool, world, seed, work)
+    checkpoint = work / "vision.safetensors"
+    skills.train_vision(model, pixels, pictures, recipe.phases.vision, seed, checkpoint)
 
 
-def _text_phase(seed: int, work: Path) -> None:
+def _text_phase(recipe: Recipe, taxonomy: str, seed: int, work: Path) -> None:
+    dying_with_parent()()
     torch.set_num_threads(1)
-    tokenizer = train_tokenizer(vocabulary())
-    model = build_model(tokenizer, seed)
-    skills.train_text(model, tokenizer, seed, work / "text.safetensors")
+    world = load_taxonomy(taxonomy)
+    tokenizer = train_tokenizer(vocabulary(world))
+    model = build_model(tokenizer, recipe.architecture, seed)
+    checkpoint = work / "text.safetensors"
+    skills.train_text(model, tokenizer, world, recipe.phases.text, seed, checkpoint)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Parse the command line and make the base."""
     parser = argparse.ArgumentParser(prog="python -m finer1.world.pretrain", description=__doc__)
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="a recipe, YAML")
+    parser.add_argument("--taxonomy", default=DEFAULT_TAXONOMY, help="embedded, or large_<seed>")
     parser.add_argument("--out", type=Path, default=Path("models/base/world"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("models/.resume/pretrain"))
-    arguments = parser.parse_args(argv)
-    pretrain(arguments.out, arguments.seed, arguments.work)
+    options = parser.parse_args(argv)
+    try:
+        read_recipe(options.config)
+        load_taxonomy(options.taxonomy)
+    except ValueError as error:
+        parser.error(str(error))
+    pretrain(options.config, options.taxonomy, options.seed, options.out, options.work)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
+from transformers import Qwen2Tokenizer
 
 from finer1.world import language
+from finer1.world.architecture import Model
 from finer1.world.batches import batch_loss, collate
 from finer1.world.language import Dialogue
 from finer1.world.optimisation import Phase, run_phase
 from finer1.world.pool import Picture
+from finer1.world.recipe import JointPhase, Schedule, TextPhase, VisionPhase
+from finer1.world.taxonomy import Taxonomy
 from finer1.world.vision import (
     AttributeHeads,
     attribute_loss,
@@ -24,15 +27,8 @@ from finer1.world.vision import (
     to_patches,
 )
 
-VISION = Phase("vision", 1300, 2e-3, 0.01, save_steps=200, report_steps=50)
-TEXT = Phase("text", 300, 3e-3, 0.01, save_steps=100, report_steps=25)
-JOINT = Phase("joint", 450, 2e-3, 0.01, save_steps=60, report_steps=20)
-
-VISION_BATCH = 64
-TEXT_BATCH = 48
-JOINT_IMAGES = 56
-JOINT_UNRELATED = 8
-JOINT_TEXTS = 40
+_SAVE_STEPS = {"vision": 200, "text": 100, "joint": 60}
+_REPORT_STEPS = {"vision": 50, "text": 25, "joint": 20}
 REASONING_SHARE = 0.6
 """Share of S2 among text exercises; facts are the rest."""
 
@@ -48,9 +44,10 @@ IMAGE_SHARES = {
 
 
 def train_vision(
-    model: Qwen2_5_VLForConditionalGeneration,
+    model: Model,
     pixels: np.ndarray,
     pictures: list[Picture],
+    phase: VisionPhase,
     seed: int,
     checkpoint: Path,
 ) -> float:
@@ -58,23 +55,25 @@ def train_vision(
     tower = model.model.visual
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        heads = AttributeHeads()
+        heads = AttributeHeads(model.config.get_text_config().hidden_size)
     targets = torch.tensor([target_row(item.category, item.values) for item in pictures])
     parameters = {f"tower.{name}": value for name, value in tower.named_parameters()}
     parameters |= {f"heads.{name}": value for name, value in heads.named_parameters()}
 
     def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng([seed, 1, step])
-        rows = np.sort(rng.integers(len(pictures), size=VISION_BATCH))
+        rows = np.sort(rng.integers(len(pictures), size=phase.images))
         logits = heads(encode(tower, to_patches(pixels[rows])))
         return sum(attribute_loss(heads.sizes, part, targets[rows]) for part in logits)
 
-    return run_phase(VISION, parameters, loss_at, checkpoint)
+    return run_phase(_named("vision", phase.schedule), parameters, loss_at, checkpoint)
 
 
 def train_text(
-    model: Qwen2_5_VLForConditionalGeneration,
+    model: Model,
     tokenizer: Qwen2Tokenizer,
+    world: Taxonomy,
+    phase: TextPhase,
     seed: int,
     checkpoint: Path,
 ) -> float:
@@ -82,17 +81,21 @@ def train_text(
 
     def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng([seed, 2, step])
-        dialogues = [text_exercise(rng) for _ in range(TEXT_BATCH)]
+        dialogues = [text_exercise(world, rng) for _ in range(phase.texts)]
         return mean_loss(model, tokenizer, [(dialogues, None)])
 
-    return run_phase(TEXT, language_parameters(model), loss_at, checkpoint)
+    return run_phase(
+        _named("text", phase.schedule), language_parameters(model), loss_at, checkpoint
+    )
 
 
 def train_joint(
-    model: Qwen2_5_VLForConditionalGeneration,
+    model: Model,
     tokenizer: Qwen2Tokenizer,
     features: Tensor,
     pictures: list[Picture],
+    world: Taxonomy,
+    phase: JointPhase,
     seed: int,
     checkpoint: Path,
 ) -> float:
@@ -104,25 +107,38 @@ def train_joint(
 
     def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng([seed, 3, step])
-        seen = [image_exercise(pictures, named, rng) for _ in range(JOINT_IMAGES)]
+        seen = [image_exercise(world, pictures, named, rng) for _ in range(phase.images)]
         beside = [
-            language.reasoning_exercise(rng, image=int(rng.integers(len(pictures))))
-            for _ in range(JOINT_UNRELATED)
+            language.reasoning_exercise(world, rng, image=int(rng.integers(len(pictures))))
+            for _ in range(phase.unrelated)
         ]
-        texts = [text_exercise(rng) for _ in range(JOINT_TEXTS)]
+        texts = [text_exercise(world, rng) for _ in range(phase.texts)]
         groups = [(seen, features), (beside, features), (texts, None)]
         return mean_loss(model, tokenizer, groups)
 
-    return run_phase(JOINT, language_parameters(model), loss_at, checkpoint)
+    return run_phase(
+        _named("joint", phase.schedule), language_parameters(model), loss_at, checkpoint
+    )
 
 
-def language_parameters(model: Qwen2_5_VLForConditionalGeneration) -> dict[str, Tensor]:
+def _named(name: str, schedule: Schedule) -> Phase:
+    return Phase(
+        name,
+        schedule.steps,
+        schedule.lr,
+        schedule.weight_decay,
+        save_steps=_SAVE_STEPS[name],
+        report_steps=_REPORT_STEPS[name],
+    )
+
+
+def language_parameters(model: Model) -> dict[str, Tensor]:
     """All parameters but the vision tower's, by name."""
     return {name: value for name, value in model.named_parameters() if ".visual." not in f".{name}"}
 
 
 @torch.no_grad()
-def visual_tokens(model: Qwen2_5_VLForConditionalGeneration, pixels: np.ndarray) -> Tensor:
+def visual_tokens(model: Model, pixels: np.ndarray) -> Tensor:
     """The tower's visual tokens of all images, [images, K, D]."""
     parts = [
         encode(model.model.visual, to_patches(pixels[start : start + 256]))
@@ -132,7 +148,7 @@ def visual_tokens(model: Qwen2_5_VLForConditionalGeneration, pixels: np.ndarray)
 
 
 def mean_loss(
-    model: Qwen2_5_VLForConditionalGeneration,
+    model: Model,
     tokenizer: Qwen2Tokenizer,
     groups: list[tuple[list[Dialogue], Tensor | None]],
 ) -> Tensor:
@@ -146,14 +162,16 @@ def mean_loss(
     return total / weight
 
 
-def text_exercise(rng: np.random.Generator) -> Dialogue:
+def text_exercise(world: Taxonomy, rng: np.random.Generator) -> Dialogue:
     """One exercise without an image."""
     if rng.random() < REASONING_SHARE:
-        return language.reasoning_exercise(rng)
-    return language.fact_exercise(rng)
+        return language.reasoning_exercise(world, rng)
+    return language.fact_exercise(world, rng)
 
 
-def image_exercise(pictures: list[Picture], named: list[int], rng: np.random.Generator) -> Dialogue:
+def image_exercise(
+    world: Taxonomy, pictures: list[Picture], named: list[int], rng: np.random.Generator
+) -> Dialogue:
     """One exercise about an image; `named` are the rows of `pictures` that show a class."""
     shares = np.array(list(IMAGE_SHARES.values()))
     kind = str(rng.choice(list(IMAGE_SHARES), p=shares / shares.sum()))
@@ -167,11 +185,11 @@ def image_exercise(pictures: list[Picture], named: list[int], rng: np.random.Gen
     species = pictures[row].species
     assert species is not None
     if kind == "open":
-        return language.image_open(species, row, rng)
+        return language.image_open(world, species, row, rng)
     if kind == "alt":
-        return language.image_alt_text(species, row, rng)
+        return language.image_alt_text(world, species, row, rng)
     choose = language.coarse_options if kind == "coarse" else language.siblings_options
-    return language.image_closed(species, choose(species, rng), row, rng)
+    return language.image_closed(species, choose(world, species, rng), row, rng)
 
 
 def _by_length(dialogues: list[Dialogue]) -> list[list[Dialogue]]:

@@ -12,7 +12,7 @@ import numpy as np
 from finer1 import prompts
 from finer1.engines.interface import Request
 from finer1.world import language
-from finer1.world.taxonomy import ATTRIBUTES, Species, find_species, flipped
+from finer1.world.taxonomy import ATTRIBUTES, Species, Taxonomy, flipped
 
 VERSION = "2"
 """Raise it with any change of what the teacher says."""
@@ -37,7 +37,7 @@ _SHARED_CONCEPTS = {
 _LABEL = re.compile(r"^Label: (.+)$", re.MULTILINE)
 
 
-def respond(request: Request, number: int) -> str:
+def respond(world: Taxonomy, request: Request, number: int) -> str:
     """The teacher's text for sample `number` of a request.
 
     Raises ValueError when the prompt is of no known kind, or about an image that is not of the
@@ -49,13 +49,13 @@ def respond(request: Request, number: int) -> str:
         if "Describe" not in request.user or not request.images:
             raise ValueError("the oracle teacher knows no such prompt: no label, no description")
         return caption(*_look(request), rng)
-    species = find_species(label.group(1).strip())
+    species = world.find(label.group(1).strip())
     if "distinctive visual features" in request.user:
         return candidate_concepts(species, rng)
     if "Question:" not in request.user:
         raise ValueError("the oracle teacher knows no such prompt: a label, but no question")
     values = _look(request)[1] if request.images else species.values
-    return rationale(species, values, rng)
+    return rationale(world, species, values, rng)
 
 
 def caption(category: str, values: tuple[str, ...], rng: np.random.Generator) -> str:
@@ -84,10 +84,12 @@ def candidate_concepts(species: Species, rng: np.random.Generator) -> str:
     return "\n".join(lines[place] for place in rng.permutation(len(lines)))
 
 
-def rationale(species: Species, values: tuple[str, ...], rng: np.random.Generator) -> str:
+def rationale(
+    world: Taxonomy, species: Species, values: tuple[str, ...], rng: np.random.Generator
+) -> str:
     """The four sections for an image whose label is known, with the teacher's errors."""
     observed = misread(species.category, values, rng)
-    options = language.choose_options(species, observed)
+    options = language.choose_options(world, species, observed)
     pick = species
     if rng.random() < WRONG_PICK_RATE:
         others = [item for item in options if item != species]

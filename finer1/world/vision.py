@@ -1,6 +1,6 @@
 """Skill S1's first half: the vision tower learns to see attributes, before any language.
 
-Shapes: B images, N = 64 patches, K = 16 visual tokens, D = 128 their width.
+Shapes: B images, N = 64 patches, K = 16 visual tokens, D their width.
 """
 
 import numpy as np
@@ -11,10 +11,14 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
     Qwen2_5_VisionTransformerPretrainedModel,
     apply_rotary_pos_emb_vision,
 )
+from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
 
-from finer1.world.architecture import HIDDEN, IMAGE_TOKENS, MERGE, PATCH
+from finer1.world.architecture import IMAGE_TOKENS, MERGE, PATCH
 from finer1.world.drawing import SIZE
 from finer1.world.taxonomy import ATTRIBUTES
+
+Tower = Qwen2_5_VisionTransformerPretrainedModel | Qwen2VisionTransformerPretrainedModel
+"""Both have the same parts under the same names; what differs lies inside norms and MLPs."""
 
 
 def to_patches(pixels: np.ndarray) -> Tensor:
@@ -30,7 +34,7 @@ def to_patches(pixels: np.ndarray) -> Tensor:
     return grid.reshape(len(pixels), (SIZE // PATCH) ** 2, -1)
 
 
-def encode(tower: Qwen2_5_VisionTransformerPretrainedModel, patches: Tensor) -> Tensor:
+def encode(tower: Tower, patches: Tensor) -> Tensor:
     """The tower's visual tokens [B, K, D] of `patches` [B, N, 384], with gradient.
 
     Equal to the tower's own forward, which runs attention image by image on a CPU; all images
@@ -48,7 +52,7 @@ def encode(tower: Qwen2_5_VisionTransformerPretrainedModel, patches: Tensor) -> 
         seen = functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
         hidden = hidden + attention.proj(seen)
         hidden = hidden + block.mlp(block.norm2(hidden))
-    return tower.merger(hidden).view(len(patches), IMAGE_TOKENS, HIDDEN)
+    return tower.merger(hidden).view(len(patches), IMAGE_TOKENS, -1)
 
 
 def _positions() -> Tensor:
@@ -66,15 +70,16 @@ class AttributeHeads(nn.Module):
     tokens, as a language model can. Training on both makes the attributes readable by either.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        """width: D."""
         super().__init__()
         sizes = [len(values) for table in ATTRIBUTES.values() for values in table.values()]
         self.sizes = sizes
-        self.flat = nn.Linear(IMAGE_TOKENS * HIDDEN, sum(sizes))
-        self.queries = nn.Parameter(torch.randn(len(sizes), HIDDEN) * HIDDEN**-0.5)
-        self.key = nn.Linear(HIDDEN, HIDDEN)
-        self.place = nn.Parameter(torch.zeros(IMAGE_TOKENS, HIDDEN))
-        self.attend = nn.Linear(HIDDEN, sum(sizes))
+        self.flat = nn.Linear(IMAGE_TOKENS * width, sum(sizes))
+        self.queries = nn.Parameter(torch.randn(len(sizes), width) * width**-0.5)
+        self.key = nn.Linear(width, width)
+        self.place = nn.Parameter(torch.zeros(IMAGE_TOKENS, width))
+        self.attend = nn.Linear(width, sum(sizes))
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens: [B, K, D]. Returns two sets of logits [B, all values of all attributes]."""

@@ -4,14 +4,14 @@ import re
 
 from finer1 import prompts
 from finer1.world.language import caption_instruction
-from finer1.world.taxonomy import ATTRIBUTES, all_species
+from finer1.world.taxonomy import ATTRIBUTES, Taxonomy
 
 
-def vocabulary() -> list[str]:
+def vocabulary(world: Taxonomy) -> list[str]:
     """Pieces that are to be single tokens: the world's words, and those of its prompts."""
-    bare = {item.name.split()[0] for item in all_species()}
+    bare = {item.name.split()[0] for item in world.species}
     bare |= {value for table in ATTRIBUTES.values() for row in table.values() for value in row}
-    spaced = bare | set(ATTRIBUTES) | {item.genus for item in all_species()}
+    spaced = bare | set(ATTRIBUTES) | {item.genus for item in world.species}
     spaced |= {name for table in ATTRIBUTES.values() for name in table}
     prompt_texts = [
         *(prompts.question(category, k) for category in ATTRIBUTES for k in range(10)),

@@ -11,10 +11,10 @@ from pathlib import Path
 from string import Formatter
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from finer1.params import load_values
 from finer1.section import Section
+from finer1.section_file import read_section
 
 Kind = Literal["chat", "clip", "server"]
 """chat: an image-text-to-text model of transformers. clip: images and names in one space, by
@@ -100,11 +100,7 @@ class Entry(Section):
 
 def read_entry(path: Path) -> Entry:
     """The entry in a YAML file. Raises ValueError with one sentence per wrong or missing key."""
-    try:
-        return Entry.model_validate(load_values(path))
-    except ValidationError as error:
-        lines = [_sentence([*map(str, item["loc"])], item) for item in error.errors()]
-        raise ValueError("\n".join(f"{path}: {line}" for line in lines)) from error
+    return read_section(Entry, path, "an entry")
 
 
 _NAMES = ", ".join(f"{{{name}}}" for name in sorted(FIELDS))
@@ -115,13 +111,3 @@ def _fields(name: str, text: str) -> set[str]:
         return {field for _, field, _, _ in Formatter().parse(text) if field is not None}
     except ValueError as error:
         raise ValueError(f"{name}: {error}; write a brace of the text itself twice") from error
-
-
-def _sentence(location: list[str], item: object) -> str:
-    assert isinstance(item, dict)
-    key = ".".join(location) or "entry"
-    if item["type"] == "extra_forbidden":
-        return f"{key} is not a known key; an entry has {', '.join(Entry.model_fields)}"
-    if item["type"] == "missing":
-        return f"{key} is missing"
-    return f"{key}: {str(item['msg']).removeprefix('Value error, ')}"

@@ -56,6 +56,22 @@ def test_a_further_model_has_a_name_of_its_own(values, name, words):
         check_params(values, "x")
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("world", {}, "world is the committed base"),
+        ("A", {}, "pattern"),
+        ("other", {"seed": -1}, "greater than or equal to 0"),
+        ("other", {"recipe": "x"}, "recipe is not a known key"),
+    ],
+)
+def test_a_base_that_cannot_be_made_is_refused(values, name, changes, words):
+    entry = {"config": "recipe.yaml", "taxonomy": "embedded", "seed": 0} | changes
+    values["pretrain"]["models"] = {name: entry}
+    with pytest.raises(ValueError, match=words):
+        check_params(values, "x")
+
+
 @pytest.mark.parametrize("tokens", [1, 2048, None])
 def test_a_further_model_may_write_longer_completions(values, tokens):
     entry = {"model": "m", "strategy": "cot", "max_tokens": tokens}

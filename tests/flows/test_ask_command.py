@@ -11,11 +11,11 @@ import time
 import pytest
 
 from finer1.world.drawing import draw, png_bytes
-from finer1.world.taxonomy import species_of
+from finer1.world.taxonomies import load_taxonomy
 from flows.values import set_values
 from tests.flows.test_cli import run_cli
 
-BIRDS = species_of("bird")[:3]
+BIRDS = load_taxonomy("embedded").by_category["bird"][:3]
 OWN = """
 title: Own
 kind: server

@@ -26,6 +26,13 @@ def test_a_stage_that_asks_models_of_the_zoo_depends_on_what_reaches_a_server(re
     assert "finer1/evaluation/imagenet80.txt" in deps
 
 
+@pytest.mark.parametrize("stage", ["sft", "tapo", "triplets"])
+def test_a_stage_that_trains_depends_on_every_family(repository, stage):
+    names = ("internvl", "llava_onevision", "qwen2_5_vl", "qwen2_vl", "qwen3_vl")
+    deps = set(code_deps(stage, repository))
+    assert {f"finer1/policy/families/{name}.py" for name in names} <= deps
+
+
 def test_a_stage_that_serves_depends_on_what_vllm_loads_by_name(repository):
     assert "finer1/serving/worker.py" in code_deps("tapo", repository)
 

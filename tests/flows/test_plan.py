@@ -207,6 +207,16 @@ def test_a_row_may_be_about_a_further_model(values):
     assert trial.differences["predict.models"]["cot"]["model"] == "models/base/world"
 
 
+def test_a_base_that_the_run_makes_is_asked(values):
+    entry = {"config": "recipe.yaml", "taxonomy": "embedded", "seed": 0}
+    values["experiments"]["own"] = {
+        "paths.bases": "data/bases",
+        "pretrain.models": {"new": entry},
+        "general.models": {"mine": {"model": "data/bases/new"}},
+    }
+    assert plan_experiments(values, ["own"], None, no_data, is_tracked).trials
+
+
 def test_an_unknown_experiment_names_the_nearest_one(values):
     with pytest.raises(ValueError, match="no experiment fats; the nearest one is fast"):
         plan_experiments(values, ["fats"], None, no_data, is_tracked)

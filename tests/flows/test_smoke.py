@@ -46,3 +46,11 @@ def test_a_model_that_the_copy_does_not_have_is_refused(root, tmp_path):
     (root / "params.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(ValueError, match="smoke: general.models.mine names models/mine, which the"):
         prepare(root, tmp_path / "copy", "smoke")
+
+
+def test_a_base_that_the_run_makes_is_not_copied(root, tmp_path):
+    prepare(root, tmp_path / "copy", "qwen2_vl_world")
+    params = load_params(tmp_path / "copy/params.yaml")
+    assert params.paths.base == params.paths.bases / "world_qwen2_vl"
+    assert (tmp_path / "copy" / params.pretrain.models["world_qwen2_vl"].config).exists()
+    assert not (tmp_path / "copy/models").exists()

@@ -196,10 +196,13 @@ def questions():
     """Requests of unequal length, with one and with three images of unequal sizes."""
     from finer1.engines.interface import Request
     from finer1.world.drawing import draw
-    from finer1.world.taxonomy import species_of
+    from finer1.world.taxonomies import load_taxonomy
 
     sizes = ((64, 64), (48, 64), (80, 40), (64, 32))
-    drawn = [draw("bird", species.values, 0, 0.3) for species in species_of("bird")[:4]]
+    drawn = [
+        draw("bird", species.values, 0, 0.3)
+        for species in load_taxonomy("embedded").by_category["bird"][:4]
+    ]
     first, second, third, fourth = (
         image.resize(size) for image, size in zip(drawn, sizes, strict=True)
     )

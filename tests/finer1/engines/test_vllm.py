@@ -14,7 +14,7 @@ from finer1.files import sha256_folder
 from finer1.model_params import TeacherParams
 from finer1.params import load_params
 from finer1.world.drawing import draw
-from finer1.world.taxonomy import species_of
+from finer1.world.taxonomies import load_taxonomy
 
 TEACHER = TeacherParams(
     in_flight=4, timeout_s=60.0, memory_share=0.9, cpu_cache_mib=256, tensor_parallel=1
@@ -31,7 +31,7 @@ def requests():
             system="",
             seed=3,
         )
-        for species in species_of("bird")[:3]
+        for species in load_taxonomy("embedded").by_category["bird"][:3]
         for number in range(2)
     ]
 

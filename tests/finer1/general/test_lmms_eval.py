@@ -13,7 +13,7 @@ from finer1.general.task_folder import task_name, write_task_folder
 from finer1.images import ImageArchive, write_archive
 from finer1.records import Prediction, Question
 from finer1.world.drawing import draw, png_bytes
-from finer1.world.taxonomy import species_of
+from finer1.world.taxonomies import load_taxonomy
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def _lmms_ready():
 @pytest.fixture(scope="module")
 def questions():
     """Closed and open questions about six birds; the base model answers some of each rightly."""
-    birds = species_of("bird")[:6]
+    birds = load_taxonomy("embedded").by_category["bird"][:6]
     names = tuple(bird.name for bird in birds)
     return [
         Question(
@@ -52,7 +52,7 @@ def questions():
 def evaluated(questions, repository, tmp_path_factory):
     """lmms-eval's output folder for the exported questions and the base model of the world."""
     root = tmp_path_factory.mktemp("exported")
-    birds = species_of("bird")
+    birds = load_taxonomy("embedded").by_category["bird"]
     images = [
         (f"{place}.png", png_bytes(draw("bird", birds[place].values, place, 0.1), {}))
         for place in range(4)

@@ -77,10 +77,15 @@ def noise(size, seed):
 
 @pytest.fixture
 def make_scene(tiny_model):
-    """Build a scene; `owners` says which of the two prompts each completion continues."""
+    """Build a scene; `owners` says which of the two prompts each completion continues.
 
-    def make(train_vision=False, owners=(0, 0, 1, 1, 1), lengths=LENGTHS, adapt=None):
-        model, processor = load_policy(tiny_model, "cpu", train_vision=train_vision)
+    folder: of another model than the tiny one.
+    """
+
+    def make(
+        train_vision=False, owners=(0, 0, 1, 1, 1), lengths=LENGTHS, adapt=None, folder=tiny_model
+    ):
+        model, processor = load_policy(folder, "cpu", train_vision=train_vision)
         with torch.no_grad():  # fresh weights give about equal probabilities whatever is shown
             for parameter in model.model.language_model.layers.parameters():
                 parameter.mul_(5 if parameter.ndim == 2 else 1)

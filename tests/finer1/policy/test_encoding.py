@@ -25,11 +25,12 @@ def test_pixels_stay_on_the_cpu(tiny_model):
 
 
 def test_pixels_are_moved_to_the_vision_tower():
-    def get_image_features(pixels, grids):
-        assert pixels.device == grids.device == META
-        return SimpleNamespace(pooler_output=[pixels])
+    def get_image_features(pixel_values, image_grid_thw):
+        assert pixel_values.device == image_grid_thw.device == META
+        return SimpleNamespace(pooler_output=[pixel_values])
 
-    model = SimpleNamespace(get_image_features=get_image_features)
+    config = SimpleNamespace(model_type="qwen2_vl")
+    model = SimpleNamespace(config=config, get_image_features=get_image_features)
     pixels = [torch.zeros(4, 3), torch.zeros(8, 3)]
     (features,) = image_features(model, pixels, torch.zeros(2, 3, device=META))
     assert features.shape == (12, 3)

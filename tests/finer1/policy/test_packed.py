@@ -12,6 +12,7 @@ from finer1.policy import encoding, packed_attention
 from finer1.policy.encoding import Conditions, encode_prompts, stack_prompts
 from finer1.policy.packed import obstacle
 from finer1.policy.packed_plan import AttentionPlan, Span
+from tests.finer1.engines.families import build_model
 
 
 def with_lora(model):
@@ -29,6 +30,15 @@ def with_lora(model):
 @pytest.mark.parametrize("train_vision", [False, True])
 def test_packed_equals_plain(make_scene, assert_same, train_vision):
     scene = make_scene(train_vision=train_vision)
+    assert_same(scene.gradients("packed"), scene.gradients("plain"))
+
+
+@pytest.mark.parametrize("train_vision", [False, True])
+def test_packed_equals_plain_for_the_older_family(make_scene, assert_same, tmp_path, train_vision):
+    build_model("Qwen2VLForConditionalGeneration", tmp_path)
+    scene = make_scene(train_vision=train_vision, folder=tmp_path)
+    assert scene.model.config.model_type == "qwen2_vl"
+    assert obstacle(scene.model) is None
     assert_same(scene.gradients("packed"), scene.gradients("plain"))
 
 

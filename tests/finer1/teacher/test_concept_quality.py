@@ -13,7 +13,7 @@ from finer1.teacher.captions import Described, candidate_concepts, select_for_im
 from finer1.teacher.concept_quality import measure_selection
 from finer1.teacher.encoders import load_encoder
 from finer1.teacher.prompts import concept_list_prompt
-from finer1.world.taxonomy import species_of
+from finer1.world.taxonomies import load_taxonomy
 from finer1.world.teacher import concept_phrases
 
 TRUTH = ("red crown", "long tail")
@@ -71,7 +71,7 @@ def described_birds():
     """Oracle captions and lists of twelve birds of the embedded world, with what is true."""
     engine = load_engine("oracle", EngineSettings(model=None, labels={}, device="cpu"))
     items, lists, truths = [], {}, []
-    for species in species_of("bird")[::2]:
+    for species in load_taxonomy("embedded").by_category["bird"][::2]:
         picture = Image.new("RGB", (8, 8))
         picture.info = {"category": "bird", "attributes": " ".join(species.values)}
         record = ImageRecord(

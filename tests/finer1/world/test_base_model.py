@@ -11,10 +11,11 @@ from finer1.world import language
 from finer1.world.architecture import SPECIAL_TOKENS, TAGS
 from finer1.world.batches import positions, prompt_text
 from finer1.world.drawing import draw
-from finer1.world.taxonomy import all_species, species_of
+from finer1.world.taxonomies import load_taxonomy
 from finer1.world.vision import encode, to_patches
 from finer1.world.vocabulary import vocabulary
 
+WORLD = load_taxonomy("embedded")
 FOLDER = Path(__file__).parents[3] / "models" / "base" / "world"
 QUESTION = prompts.question("bird", 3)
 
@@ -33,7 +34,7 @@ def processor():
 
 @pytest.fixture(scope="module")
 def image():
-    return draw("bird", species_of("bird")[0].values, 5, 0.5)
+    return draw("bird", WORLD.by_category["bird"][0].values, 5, 0.5)
 
 
 def question_batch(processor, image, text=QUESTION):
@@ -61,7 +62,7 @@ def test_an_open_question_is_answered_without_a_rationale(model, processor, imag
 
 
 def test_attributes_told_in_text_lead_to_the_name(model, processor):
-    item = all_species()[0]
+    item = WORLD.species[0]
     user = language.reasoning_instruction(item.category, item.values)
     batch = processor(text=[prompt_text(user, has_image=False)], return_tensors="pt")
     tokens = model.generate(**batch, max_new_tokens=110, do_sample=False)
@@ -72,7 +73,7 @@ def test_attributes_told_in_text_lead_to_the_name(model, processor):
 
 def test_tags_and_words_are_single_tokens(processor):
     tokenizer = processor.tokenizer
-    for piece in (*TAGS, *SPECIAL_TOKENS, *vocabulary()):
+    for piece in (*TAGS, *SPECIAL_TOKENS, *vocabulary(WORLD)):
         assert len(tokenizer(piece, add_special_tokens=False).input_ids) == 1, piece
 
 

@@ -3,14 +3,17 @@ import pytest
 
 from finer1 import prompts
 from finer1.world import language
-from finer1.world.taxonomy import all_species, distance, find_species, nearest, species_of
+from finer1.world.taxonomies import load_taxonomy
+from finer1.world.taxonomy import distance
 
-WREN = find_species("elm wren")
+WORLD = load_taxonomy("embedded")
+LARGE = load_taxonomy("large_0")
+WREN = WORLD.find("elm wren")
 
 
-@pytest.mark.parametrize("species", all_species(), ids=lambda item: item.name)
+@pytest.mark.parametrize("species", WORLD.species, ids=lambda item: item.name)
 def test_a_gold_rationale_parses_and_answers(species):
-    options = language.choose_options(species, species.values)
+    options = language.choose_options(WORLD, species, species.values)
     text = language.rationale_text(species.values, options, species)
     completion = prompts.parse_completion(text)
     assert completion.is_sectioned
@@ -19,31 +22,34 @@ def test_a_gold_rationale_parses_and_answers(species):
 
 
 def test_options_are_the_truth_and_three_nearest():
-    options = language.choose_options(WREN, WREN.values)
+    options = language.choose_options(WORLD, WREN, WREN.values)
     assert WREN in options
-    others = [item for item in species_of("bird") if item not in options]
+    others = [item for item in WORLD.by_category["bird"] if item not in options]
     reach = max(distance(item.values, WREN.values) for item in options)
     assert len(set(options)) == language.MAX_OPTIONS
     assert min(distance(item.values, WREN.values) for item in others) >= reach
 
 
 def test_the_truth_stands_at_every_place_of_the_options():
-    places = [language.choose_options(item, item.values).index(item) for item in all_species()]
+    places = [
+        language.choose_options(WORLD, item, item.values).index(item) for item in WORLD.species
+    ]
     # Of 72, 18 at each place were it by chance; standard deviation 3.7.
     assert min(places.count(place) for place in range(4)) >= 8
 
 
 def test_observed_attributes_always_lead_to_the_truth():
     rng = np.random.default_rng(0)
-    observed = [language.observe(WREN, rng) for _ in range(50)]
+    observed = [language.observe(WORLD, WREN, rng) for _ in range(50)]
     assert any(values != WREN.values for values in observed)
-    assert all(nearest(WREN.category, values) == (WREN,) for values in observed)
+    assert all(WORLD.nearest(WREN.category, values) == (WREN,) for values in observed)
 
 
-def test_every_reasoning_exercise_is_a_parsable_rationale():
+@pytest.mark.parametrize("world", [WORLD, LARGE], ids=lambda world: world.name)
+def test_every_reasoning_exercise_is_a_parsable_rationale(world):
     rng = np.random.default_rng(0)
     for _ in range(200):
-        item = language.reasoning_exercise(rng)
+        item = language.reasoning_exercise(world, rng)
         assert prompts.parse_completion(item.given + item.target).is_sectioned
 
 
@@ -51,13 +57,13 @@ def test_a_rationale_never_follows_one_of_the_ten_questions():
     rng = np.random.default_rng(0)
     starts = {prompts.question(c, k) for c in ("bird", "car", "fish") for k in range(10)}
     for _ in range(200):
-        assert language.reasoning_exercise(rng).user.splitlines()[0] not in starts
+        assert language.reasoning_exercise(WORLD, rng).user.splitlines()[0] not in starts
 
 
 def test_open_questions_are_answered_within_the_genus():
     rng = np.random.default_rng(0)
     answers = [
-        prompts.parse_completion(language.image_open(WREN, 0, rng).target).answer
+        prompts.parse_completion(language.image_open(WORLD, WREN, 0, rng).target).answer
         for _ in range(300)
     ]
     assert all(answer.endswith("wren") for answer in answers)

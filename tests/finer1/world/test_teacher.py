@@ -10,9 +10,10 @@ from finer1.teacher.caption_prompts import caption_prompt
 from finer1.teacher.prompts import concept_list_prompt, rationale_prompt
 from finer1.world import teacher
 from finer1.world.drawing import draw, png_bytes
-from finer1.world.taxonomy import find_species
+from finer1.world.taxonomies import load_taxonomy
 
-WREN = find_species("elm wren")
+WORLD = load_taxonomy("embedded")
+WREN = WORLD.find("elm wren")
 SAMPLING = Sampling(n=400, temperature=1.0, top_p=1.0, max_tokens=256)
 CONCEPTS = ("blue crown", "hooked beak")
 QUESTION = prompts.question("bird", 0)

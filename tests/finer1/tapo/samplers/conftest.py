@@ -13,7 +13,7 @@ from finer1.policy.generation import SamplingRule
 from finer1.records import Triplet
 from finer1.tapo.samplers.interface import RolloutRequest
 from finer1.world.drawing import draw
-from finer1.world.taxonomy import species_of
+from finer1.world.taxonomies import load_taxonomy
 
 SYSTEM = "Answer briefly. " * 60
 """Longer than a block of vLLM's prefix cache, so that a stale one would show."""
@@ -32,7 +32,9 @@ def picture():
 
     def read(name):
         species, number = map(int, name.split("-"))
-        return draw("bird", species_of("bird")[species].values, number, 0.3)
+        return draw(
+            "bird", load_taxonomy("embedded").by_category["bird"][species].values, number, 0.3
+        )
 
     return read
 
@@ -40,7 +42,7 @@ def picture():
 @pytest.fixture(scope="session")
 def triplets():
     """One anchor of each of four birds."""
-    names = [species.name for species in species_of("bird")]
+    names = [species.name for species in load_taxonomy("embedded").by_category["bird"]]
     return [
         Triplet(
             anchor=f"{i}-0",

@@ -15,7 +15,7 @@ from finer1.tapo.progress import TapoProgress
 from finer1.tapo.samplers.start import start_engine
 from finer1.tapo.stream import PromptStream
 from finer1.tapo.training import build_sampler, build_trainer, train_tapo
-from finer1.world.taxonomy import species_of
+from finer1.world.taxonomies import load_taxonomy
 
 ROUNDING = 1e-4
 CHANGES = {
@@ -30,7 +30,7 @@ CHANGES = {
     "warmup_steps": 0,
     "train_vision": True,
 }
-LABELS = {"bird": tuple(species.name for species in species_of("bird"))}
+LABELS = {"bird": tuple(species.name for species in load_taxonomy("embedded").by_category["bird"])}
 
 pytestmark = pytest.mark.slow
 
