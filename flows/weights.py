@@ -20,7 +20,7 @@ def missing_weights(params: Params, home: Path, is_tracked: Callable[[Path], boo
 
     home: the project's folder. is_tracked: whether git has something at a path of it.
     """
-    found = [_missing_base(params.paths.base, home, is_tracked)]
+    found = [_missing_base(params, home, is_tracked)]
     for section, engine in (("concepts", params.concepts.engine), ("cot", params.cot.engine)):
         found.append(_missing_teacher(f"{section}.engine", engine, home))
     encoders = {"triplets.encoder": params.triplets.encoder, "score.encoder": params.score.encoder}
@@ -39,7 +39,7 @@ def local_base(params: Params, home: Path, is_tracked: Callable[[Path], bool]) -
     Empty where the copy has it, or nobody does.
     """
     base = params.paths.base
-    if base.is_absolute() or _is_copied(base, is_tracked) or not (home / base).is_dir():
+    if base.is_absolute() or _is_copied(params, is_tracked) or not (home / base).is_dir():
         return {}
     place = str((home / base).resolve())
     models = params.model_dump(mode="json")["predict"]["models"]
@@ -64,13 +64,17 @@ def lacks(need: Need, params: Params, home: Path) -> str | None:
     assert_never(need)
 
 
-def _is_copied(base: Path, is_tracked: Callable[[Path], bool]) -> bool:
-    """Git has the folder, or the file with which DVC restores it."""
+def _is_copied(params: Params, is_tracked: Callable[[Path], bool]) -> bool:
+    """Git has the folder, or the file with which DVC restores it, or a stage makes it."""
+    base = params.paths.base
+    if base in [params.paths.bases / name for name in params.pretrain.models]:
+        return True
     return is_tracked(base) or is_tracked(base.with_name(f"{base.name}.dvc"))
 
 
-def _missing_base(base: Path, home: Path, is_tracked: Callable[[Path], bool]) -> str | None:
-    if _is_copied(base, is_tracked) or (home / base).is_dir():
+def _missing_base(params: Params, home: Path, is_tracked: Callable[[Path], bool]) -> str | None:
+    base = params.paths.base
+    if _is_copied(params, is_tracked) or (home / base).is_dir():
         return None
     hub_ids = [read_entry(path).model for path in sorted((home / _ZOO).glob("*.yaml"))]
     known = [item for item in hub_ids if item.rpartition("/")[2].lower() == base.name.lower()]

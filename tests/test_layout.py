@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finer1.params import ExperimentGroup, Params, load_params, load_values, with_differences
+from finer1.params import ExperimentGroup, Params, check_params, load_values, with_differences
 from finer1.report.published_ablations import published_ablations
 from flows.deps import code_deps, listed_deps
 from flows.differences import differences_on
@@ -20,10 +20,12 @@ MODULES = sorted(
     for path in (ROOT / room).rglob("*.py")
 )
 STAGES = sorted(load_values(ROOT / "dvc.yaml")["stages"])
-EXPERIMENTS = sorted(load_values(ROOT / "params.yaml")["experiments"])
+VALUES = load_values(ROOT / "params.yaml")
+EXPERIMENTS = sorted(VALUES["experiments"])
+ENTRIES = check_params(VALUES, "params.yaml").experiments
 ON_SETTINGS = [
     (name, setting)
-    for name, entry in load_params(ROOT / "params.yaml").experiments.items()
+    for name, entry in ENTRIES.items()
     if isinstance(entry, ExperimentGroup)
     for setting in entry.settings
 ]
@@ -133,8 +135,7 @@ def test_runtime_is_a_parameter_of_no_stage():
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_validates(name):
-    values = load_values(ROOT / "params.yaml")
-    assert plan_experiments(values, [name], None, lambda dataset: {}, lambda path: True).trials
+    assert plan_experiments(VALUES, [name], None, lambda dataset: {}, lambda path: True).trials
 
 
 def test_params_are_the_same_after_dvc_has_written_them(tmp_path):
@@ -146,39 +147,34 @@ def test_params_are_the_same_after_dvc_has_written_them(tmp_path):
     copy.write_bytes((ROOT / "params.yaml").read_bytes())
     with modify_yaml(str(copy)) as values:
         values["seed"] = 1
-    assert load_values(copy) == {**load_values(ROOT / "params.yaml"), "seed": 1}
+    assert load_values(copy) == {**VALUES, "seed": 1}
 
 
 def test_groups_name_only_experiments():
-    experiments = load_params(ROOT / "params.yaml").experiments
-    groups = [entry for entry in experiments.values() if isinstance(entry, ExperimentGroup)]
+    groups = [entry for entry in ENTRIES.values() if isinstance(entry, ExperimentGroup)]
     used = {row.partition("/")[0] for group in groups for row in group.rows.values()}
     settings = {setting for group in groups for setting in group.settings}
-    assert used | settings <= set(experiments)
+    assert used | settings <= set(ENTRIES)
 
 
 @pytest.mark.parametrize(("name", "setting"), ON_SETTINGS)
 def test_every_group_validates_on_every_setting_that_it_names(name, setting):
-    values = load_values(ROOT / "params.yaml")
-    plan = plan_experiments(values, [name], None, lambda p: {}, lambda path: True, setting)
+    plan = plan_experiments(VALUES, [name], None, lambda p: {}, lambda path: True, setting)
     assert plan.trials
 
 
 @pytest.mark.parametrize(("name", "setting"), ON_SETTINGS)
 def test_no_experiment_changes_data_models_or_budget_of_a_setting(name, setting):
-    values = load_values(ROOT / "params.yaml")
-    experiments = load_params(ROOT / "params.yaml").experiments
-    alone = with_differences(values, differences_on(values, experiments, setting, None))
-    plan = plan_experiments(values, [name], None, lambda p: {}, lambda path: True, setting)
+    alone = with_differences(VALUES, differences_on(VALUES, ENTRIES, setting, None))
+    plan = plan_experiments(VALUES, [name], [0], lambda p: {}, lambda path: True, setting)
     for trial in plan.trials:
-        own = with_differences(values, trial.differences)
+        own = with_differences(VALUES, trial.differences)
         for section, key in BUDGET:
             assert own[section][key] == alone[section][key], (trial.name, section, key)
 
 
 def test_rows_are_published_under_the_names_that_groups_give():
-    experiments = load_params(ROOT / "params.yaml").experiments
-    for group in experiments.values():
+    for group in ENTRIES.values():
         if isinstance(group, ExperimentGroup) and group.published:
             rows = published_ablations()[group.paper]
             assert set(group.published.values()) <= set(rows)
