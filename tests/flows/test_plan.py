@@ -96,10 +96,15 @@ def test_a_wrong_value_is_refused_before_anything_runs(values):
 
 @pytest.mark.parametrize(
     ("section", "path"),
-    [("predict", "models/mine"), ("robustness", "../lora"), ("general", "mine")],
+    [
+        ("predict", "models/mine"),
+        ("robustness", "../lora"),
+        ("general", "mine"),
+        ("analysis", "mine"),
+    ],
 )
 def test_a_model_that_a_copy_lacks_is_refused(values, section, path):
-    how = {"strategy": "direct", "max_tokens": None} if section != "general" else {}
+    how = {"strategy": "direct", "max_tokens": None} if section in ("predict", "robustness") else {}
     values["experiments"]["own"] = {f"{section}.models": {"mine": {"model": path, **how}}}
     with pytest.raises(ValueError) as error:
         plan_experiments(values, ["own"], None, no_data, is_tracked)
