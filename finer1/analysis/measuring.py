@@ -148,5 +148,5 @@ def _layer(
     )
 
 
-def _pair(row: np.ndarray) -> tuple[float, float]:  # type: ignore[type-arg]
+def _pair(row: np.ndarray) -> tuple[float, float]:
     return float(row[0]), float(row[1])

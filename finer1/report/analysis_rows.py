@@ -34,10 +34,15 @@ def analysis_rows(inputs: Inputs) -> list[Row]:
             test = change.similarity_test
             rows += _tests(pair, test.t, test.p, test.permutation_p, test.n)
     for published in published_analyses():
-        values = {"probe_best_on_test": published.probe, "similarity_delta": published.delta}
-        values |= {"similarity_t": published.t, "similarity_p": published.p} if published.t else {}
+        values = {
+            "probe_best_on_test": published.probe,
+            "similarity_delta": published.delta,
+            "similarity_t": published.t,
+            "similarity_p": published.p,
+        }
         for metric, value in values.items():
-            rows.append(_row(published.name, metric, None) | {"published": value})
+            if value is not None:
+                rows.append(_row(published.name, metric, None) | {"published": value})
     # Rounded like the others, a small p would be 0.
     return [row if str(row["metric"]).endswith("_p") else rounded(row) for row in rows]
 
