@@ -246,6 +246,16 @@ def test_the_training_methods_make_the_steps_of_both_stages(repository):
 
 
 def test_answers_are_learnt_from_the_images_of_both_stages(repository):
+    values = load_values(repository / "params.yaml")
     params = load_params(repository / "params.yaml")
     answer_only = differences_on(values, params.experiments, "answer_only", None)
     assert answer_only["split.sft_shots"] == params.split.sft_shots + params.split.tapo_shots
+
+
+def test_each_seed_of_twin_worlds_has_a_world_and_a_base_of_its_own(repository):
+    values = load_values(repository / "params.yaml")
+    plan = plan_experiments(values, ["figure_3c"], [0, 4], no_data, is_tracked, "twin_worlds")
+    bases = {trial.seed: trial.differences["paths.base"] for trial in plan.trials}
+    assert bases == {0: "models/base/twins_0", 4: "models/base/twins_4"}
+    made = {trial.seed: trial.differences["pretrain.models"] for trial in plan.trials}
+    assert made[4]["twins_4"]["seed"] == 4
