@@ -103,6 +103,24 @@ class Params(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_teacher(self) -> Self:
+        """What is asked of a teacher changes nothing where none is asked."""
+        cot = self.cot
+        for key, is_usual in (
+            ("show_concepts", cot.show_concepts),
+            ("filter", cot.filter),
+            ("per_class", cot.per_class is None),
+        ):
+            if cot.source == "released" and not is_usual:
+                raise PydanticCustomError(
+                    "no_teacher",
+                    "cot.{key} changes what a teacher writes, but cot.source is released, "
+                    "which asks none; set cot.source to teacher",
+                    {"key": key},
+                )
+        return self
+
     def caveats(self) -> tuple[str, ...]:
         """What the report must say about the datasets of the run."""
         return tuple(

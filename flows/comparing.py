@@ -23,6 +23,7 @@ from finer1.report.experiments_page import render_experiments
 from finer1.report.table import SPELLING
 from flows.dag import experiment_texts
 from flows.differences import differences_on
+from flows.listing import NEEDS
 from flows.plan import Plan, PlannedGroup, Trial
 from flows.trials import Found, Project, find_trials
 
@@ -163,7 +164,9 @@ def _missing(planned: PlannedGroup, plan: Plan, found: Mapping[str, Found]) -> d
                 parts.append(f"{words} (seeds {', '.join(seeds)})")
         if parts:
             command = f"finer1 experiments {planned.name}{on}"
-            missing[title] = f"{'; '.join(parts)}; {command}"
+            need = planned.group.needs.get(title)
+            needs = f" (it needs {NEEDS[need]})" if need else ""
+            missing[title] = f"{'; '.join(parts)}; {command}{needs}"
     return missing
 
 

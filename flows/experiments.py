@@ -108,7 +108,9 @@ def compare_experiments(
         if isinstance(entry, ExperimentGroup)
         and (chosen.setting is None or chosen.setting in entry.settings)
     )
-    plan = _plan(Chosen(names, chosen.setting, chosen.seeds), project, lambda params: {})
+    values, asked = dict(project.values), partial(is_tracked, root)
+    # Rows whose needs are not met stay: they may have been run elsewhere, or before.
+    plan = plan_experiments(values, names, chosen.seeds, lambda params: {}, asked, chosen.setting)
     tables = build_tables(plan, project, protocol)
     shown = [table for table in tables if chosen.names or table.summaries]
     if not any(table.summaries for table in shown):

@@ -10,7 +10,8 @@ from flows.durations import about
 from flows.forecast import Forecast
 from flows.plan import Plan, plan_experiments
 
-_NEEDS: Mapping[Need, str] = {"clip": "a CLIP checkpoint", "decisions": "decisions"}
+NEEDS: Mapping[Need, str] = {"clip": "a CLIP checkpoint", "decisions": "human decisions"}
+"""What a row may need, in words."""
 
 
 def list_experiments(values: dict[str, Any], graph: Mapping[str, Any]) -> str:
@@ -70,7 +71,7 @@ def _described(
         if need != "decisions" or not _has_stand_in(group.rows[title], plan, values):
             rows[need] = rows.get(need, 0) + 1
     needs = [
-        f"{_NEEDS[need]} for {count} {'row' if count == 1 else 'rows'}"
+        f"{NEEDS[need]} for {count} {'row' if count == 1 else 'rows'}"
         for need, count in rows.items()
     ]
     return str(len(plan.trials)), about(seconds), ", ".join(needs) or "nothing"

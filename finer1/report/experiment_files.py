@@ -33,7 +33,7 @@ def table_rows(table: ExperimentTable) -> list[Row]:
                 **asdict(item.pooled),
                 "seeds": list(item.seeds),
                 "per_seed": list(item.values),
-                "published": None if paper is None else paper / 100,
+                "published": None if paper is None else round(paper / 100, 6),
             }
         )
     for change in table.differences:

@@ -48,6 +48,17 @@ def test_no_sections_under_the_reward_for_them_are_refused(values, target):
     assert check_params(values, "x").sft.target == target
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("show_concepts", False), ("filter", False), ("per_class", 2)]
+)
+def test_what_a_teacher_is_asked_is_refused_where_none_is(values, key, value):
+    values["cot"] |= {"source": "released", key: value}
+    with pytest.raises(ValueError, match=rf"cot\.{key} changes what a teacher writes, but"):
+        check_params(values, "x")
+    values["cot"]["source"] = "teacher"
+    assert check_params(values, "x")
+
+
 @pytest.mark.parametrize(("name", "words"), [("base", "model of the run itself"), ("A", "pattern")])
 def test_a_further_model_has_a_name_of_its_own(values, name, words):
     entry = {"model": "models/base/world", "strategy": "direct", "max_tokens": None}

@@ -56,11 +56,11 @@ def test_the_terminal_shows_rows_published_values_differences_and_what_is_missin
         "  TAPO        82.0 [75.0, 88.0]   67.3",
         "  PAPO                        -",
         "",
-        "                open average similarity",
+        "               open average similarity",
         "  TAPO - SFT  +15.0 [-5.0, +27.0] open",
         "",
-        "  TAPO - SFT, open average similarity: open; 96 classes per seed in place of 30 or "
-        "11 seeds in place of 2 would decide, if it stays as it is",
+        "  TAPO - SFT, open average similarity: open; 96 classes per seed in place of 30 or 11 "
+        "seeds in place of 2 would decide, if it stays as it is",
         "  PAPO: no run (seeds 0, 1); finer1 experiments figure_3c",
         "  Not <comparable>.",
     ]
