@@ -1,12 +1,12 @@
 """The settings of the stages that ask, score and report: type, unit, bound."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from finer1.section import Count, CountOrZero, NonNegative, Section
+from finer1.section import Count, CountOrZero, NonNegative, Positive, Section
 
 Strategy = Literal["trained", "released", "direct", "cot", "think", "in_context"]
 """How a model is asked (finer1/evaluation/strategies.py): as it was trained here; in the released
@@ -131,8 +131,8 @@ class RobustnessParams(Section):
     """The questions that are asked; a CLIP model answers closed ones alone."""
 
 
-class GeneralModel(Section):
-    """A model that takes the general benchmarks."""
+class NamedModel(Section):
+    """A model of the stages `general` and `analysis`, which ask in their own ways."""
 
     model: str
     """As in predict.models, or a folder of the run: models/tapo."""
@@ -141,7 +141,7 @@ class GeneralModel(Section):
 class GeneralParams(Section):
     """General benchmarks (Table 8 of Fine-R1), by lmms-eval and a task of our own."""
 
-    models: dict[ModelName, GeneralModel]
+    models: dict[ModelName, NamedModel]
     """By name, each in a stage `general@<name>` of its own; none by default."""
     tasks: Annotated[
         tuple[Literal["mme", "mmbench", "seed", "imagewikiqa"], ...], AfterValidator(_each_once)
@@ -151,6 +151,74 @@ class GeneralParams(Section):
     """Longest completion, tokens; models that think need more than the tasks' own limits."""
     limit: Count | None
     """Questions per task; null asks all."""
+
+
+class ProbeParams(Section):
+    """The linear probe (Table 4 of Fine-R1)."""
+
+    epochs: Count
+    """Passes over the training images; 500."""
+    lr: Positive
+    """Learning rate of Adam; 1e-4."""
+    batch_size: Count
+    """Images per step; 512."""
+    images_per_class: Count | None
+    """Images per sub-category and side, at most, drawn by seed; null takes all."""
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the training images kept for validation, in a dataset without a validation side."""
+
+
+class SimilarityParams(Section):
+    """The similarity of sub-categories of one genus (Table 4 of Fine-R1)."""
+
+    images_per_class: Count
+    """Test images whose features a sub-category is the mean of, at most."""
+    others: Count
+    """Sub-categories of other genera that a congener is compared with; 4."""
+
+
+def _only_field(name: str, is_needed: bool) -> Callable[[str], str]:
+    """A check that a text has no brace but those of one field, once or not at all."""
+    field = f"{{{name}}}"
+
+    def check(text: str) -> str:
+        rest = text.replace(field, "", 1)
+        if "{" in rest or "}" in rest or (is_needed and rest == text):
+            wanted = "write {field} once, and" if is_needed else "it may have {field} once, and"
+            raise PydanticCustomError("wrong_field", f"{wanted} no other brace", {"field": field})
+        return text
+
+    return check
+
+
+class SeparabilityParams(Section):
+    """True and false names in the last hidden state (Figure 4 of Fine-R1)."""
+
+    images_per_class: Count
+    """Test images per sub-category, at most; each gives a true and a false statement."""
+    statement: Annotated[str, AfterValidator(_only_field("name", True))]
+    """Beginning of an answer, whose last token is looked at; {name} at its end."""
+    folds: Annotated[int, Field(ge=2)]
+    """Folds of the cross-validation, over images."""
+    ridge: Positive
+    """Penalty of the linear classifier on standardized features, per training row."""
+
+
+class AnalysisParams(Section):
+    """What hidden states hold (Table 4, Figures 4 and 5 of Fine-R1)."""
+
+    models: dict[ModelName, NamedModel]
+    """By name, each in a stage `analysis@<name>` of its own; none by default. The first is what
+    the others are compared with."""
+    prompt: Annotated[str, AfterValidator(_only_field("category", False))]
+    """The user's text beside the image; {category} stands for the super-category."""
+    probe: ProbeParams
+    similarity: SimilarityParams
+    separability: SeparabilityParams
+    permutations: Count
+    """Random permutations of each permutation test."""
+    concept_pairs: Count
+    """Sub-categories that Figure 5 shows with the concepts of two images, at most."""
 
 
 class ReportParams(Section):

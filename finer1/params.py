@@ -25,6 +25,7 @@ from finer1.data_params import (
     TripletsParams,
 )
 from finer1.evaluation_params import (
+    AnalysisParams,
     GeneralParams,
     PredictParams,
     ReportParams,
@@ -80,6 +81,7 @@ class Params(Section):
     predict: PredictParams
     robustness: RobustnessParams
     general: GeneralParams
+    analysis: AnalysisParams
     score: ScoreParams
     report: ReportParams
     runtime: RuntimeParams

@@ -55,8 +55,8 @@ class Paths(Section):
     metrics: Path
     """Folder of metrics, a JSON file per stage."""
     logs: Path
-    """Folder of metrics over steps, a JSON-lines file per training stage, and triplets.jpg, the
-    contact sheet of the stage `triplets`."""
+    """Folder of metrics over steps, a JSON-lines file per training stage, triplets.jpg, the contact
+    sheet of the stage `triplets`, and concept_pairs.png, Figure 5 of the stage `report`."""
     report: Path
     """The HTML report."""
     results: Path

@@ -69,9 +69,7 @@ def train_sft(
     Raises ValueError for settings that contradict each other, RuntimeError for a missed format.
     """
     _check_settings(settings)
-    model, processor = load_policy(base, runtime.device, settings.train_vision)
-    bound_images(processor, settings.min_pixels, settings.max_pixels)
-    optimizer = _optimizer(model, settings)
+    model, processor, optimizer = _start(base, settings, runtime.device)
     checkpoints = resume / "checkpoints"
     progress = SftProgress(**(load_checkpoint(checkpoints, model, optimizer) or {}))
     plan = SftPlan(len(examples), settings, seed)
@@ -101,9 +99,20 @@ def train_sft(
             optimizers=(optimizer, schedule_from(optimizer, plan.lr_factor, progress.step)),
         ).train()
     metrics = _summary(progress, plan, format_rate())
+    _save(model, base, output, settings)
+    return metrics
+
+
+def _start(base: Path, settings: SftParams, device: str) -> tuple[Any, Any, Any]:
+    """Model, processor and optimizer."""
+    model, processor = load_policy(base, device, settings.train_vision)
+    bound_images(processor, settings.min_pixels, settings.max_pixels)
+    return model, processor, _optimizer(model, settings)
+
+
+def _save(model: Any, base: Path, output: Path, settings: SftParams) -> None:
     save_policy(model, base, output)
     write_bounds(output, settings.min_pixels, settings.max_pixels)
-    return metrics
 
 
 def _check_settings(settings: SftParams) -> None:

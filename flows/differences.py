@@ -7,7 +7,8 @@ An entry of `experiments` in params.yaml maps dotted keys to values. Words that 
     full_scale: {...}   further ones on top of a setting alone (--on)
 
 A value that begins with `=` is relative: names and + - * // on the values that hold before the
-experiment, as in `= tapo.steps + 6` or `= paths.base`.
+experiment, as in `= tapo.steps + 6` or `= paths.base`. `{seed}` within a value or a name of a
+mapping is the seed of the run, as in `twins_{seed}`: a world of its own for each seed.
 """
 
 import ast
@@ -145,11 +146,13 @@ def _is_relative(value: object) -> bool:
 
 def _absolute(values: Mapping[str, Any], value: object, key: str) -> object:
     if isinstance(value, dict):
-        return {name: _absolute(values, item, key) for name, item in value.items()}
+        return {_seeded(values, name): _absolute(values, item, key) for name, item in value.items()}
     if isinstance(value, list):
         return [_absolute(values, item, key) for item in value]
-    if not isinstance(value, str) or not _is_relative(value):
+    if not isinstance(value, str):
         return value
+    if not _is_relative(value):
+        return _seeded(values, value)
     try:
         return _evaluate(ast.parse(value[1:].strip(), mode="eval").body, values)
     except (SyntaxError, TypeError, LookupError, ArithmeticError) as error:
@@ -157,6 +160,10 @@ def _absolute(values: Mapping[str, Any], value: object, key: str) -> object:
             f"{key}: {value} is no relative value; write names of params.yaml and numbers with "
             "+ - * //, as in `= tapo.steps + 6`"
         ) from error
+
+
+def _seeded(values: Mapping[str, Any], text: str) -> str:
+    return text.replace("{seed}", str(values["seed"])) if "{seed}" in text else text
 
 
 def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:

@@ -92,15 +92,21 @@ def plan_experiments(
     trials: dict[tuple[str, int], Trial] = {}
     for name in names:
         group = _group(params, name, seeds, setting)
+        members = dict.fromkeys(_split(row)[0] for row in group.rows.values())
         checked = {
-            experiment: _checked(values, params.experiments, experiment, setting, around)
-            for experiment in dict.fromkeys(_split(row)[0] for row in group.rows.values())
+            seed: {
+                experiment: _checked(
+                    {**values, "seed": seed}, params.experiments, experiment, setting, around
+                )
+                for experiment in members
+            }
+            for seed in group.seeds
         }
-        planned = _without_missing(name, group, checked, around)
+        planned = _without_missing(name, group, checked[group.seeds[0]], around)
         groups.append(planned)
         for seed in planned.group.seeds:
             for experiment in dict.fromkeys(experiment for experiment, _ in planned.rows.values()):
-                differences, own = checked[experiment]
+                differences, own = checked[seed][experiment]
                 extra = around.data(own)
                 trials[experiment, seed] = Trial(
                     experiment, seed, {**differences, **extra, "seed": seed}, setting, extra
@@ -116,7 +122,7 @@ def check_models(params: Params, source: str, is_there: Callable[[Path], bool]) 
     """
     made = {params.paths.base, params.paths.sft, params.paths.tapo}
     made |= {params.paths.bases / name for name in params.pretrain.models}
-    for section in ("predict", "robustness", "general"):
+    for section in ("predict", "robustness", "general", "analysis"):
         for name, entry in getattr(params, section).models.items():
             path = Path(entry.model)
             if not (path.is_absolute() or path in made or is_there(path)):

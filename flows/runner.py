@@ -39,6 +39,7 @@ _MEMBERS = {
     "baseline": "predict.models",
     "robustness": "robustness.models",
     "general": "general.models",
+    "analysis": "analysis.models",
 }
 """Stage -> setting whose entries it is made for, which may be none."""
 # A negative status from the process itself; 128 and more from a shell around it.

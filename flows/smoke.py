@@ -22,7 +22,8 @@ from flows.values import set_values
 from tasks.exit_codes import BAD_INPUT
 
 _NO_MODELS: Mapping[str, object] = {
-    f"{section}.models": {} for section in ("pretrain", "predict", "robustness", "general")
+    f"{section}.models": {}
+    for section in ("pretrain", "predict", "robustness", "general", "analysis")
 }
 """The user's further models are no part of it; those that the experiment names are."""
 _CODE = ("finer1", "tasks", "flows", "params.yaml", "dvc.yaml", ".dvc/config", ".dvcignore")

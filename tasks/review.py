@@ -21,6 +21,7 @@ from finer1.teacher.decisions import (
     wilson_interval,
 )
 from finer1.world.reviewer import decide
+from finer1.world.taxonomies import load_taxonomy
 from tasks.stage import Context, main
 
 
@@ -75,8 +76,9 @@ def _stand_in(
         return []
     judged = standing_decisions(decisions)
     archive = ImageArchive(context.params.paths.images)
+    world = load_taxonomy(context.params.download.world.taxonomy)
     return [
-        decide(row, archive.read(row.image_id).info["attributes"].split())
+        decide(world, row, archive.read(row.image_id).info["attributes"].split())
         for row in rationales
         if text_key(row) not in judged and row.image_id.startswith("world/")
     ]

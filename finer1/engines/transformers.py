@@ -22,6 +22,31 @@ def load(settings: EngineSettings) -> "TransformersEngine":
     return TransformersEngine(find_model("transformers", settings), settings.device)
 
 
+def load_model(model: LocalModel, device: str) -> tuple[Any, Any, str]:
+    """The model, ready to run, its processor, padding on the left, and the identity of both.
+
+    bfloat16 on a GPU, float32 on a CPU; the identity names it with the content. device: cpu, cuda
+    or auto.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    processor = AutoProcessor.from_pretrained(
+        model.folder, padding_side="left", local_files_only=True, trust_remote_code=False
+    )
+    loaded = AutoModelForImageTextToText.from_pretrained(
+        model.folder,
+        dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+    if model.adapter is not None:
+        loaded = merge_adapter(loaded, model.adapter)
+    name = str(dtype).removeprefix("torch.")
+    return loaded.eval().to(device), processor, f"{name}:{model.identity}"
+
+
 class TransformersEngine:
     """A loaded model; sampling is seeded by the requests, so equal calls give equal samples.
 
@@ -32,24 +57,8 @@ class TransformersEngine:
     pads = True
 
     def __init__(self, model: LocalModel, device: str) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if device == "cuda" else torch.float32
-        name = str(dtype).removeprefix("torch.")
-        self.identity = f"transformers:{name}:{model.identity}"
-        self._processor = AutoProcessor.from_pretrained(
-            model.folder, padding_side="left", local_files_only=True, trust_remote_code=False
-        )
-        loaded = AutoModelForImageTextToText.from_pretrained(
-            model.folder,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-        if model.adapter is not None:
-            loaded = merge_adapter(loaded, model.adapter)
-        self._model = loaded.eval().to(device)
+        self._model, self._processor, identity = load_model(model, device)
+        self.identity = f"transformers:{identity}"
         tokenizer = self._processor.tokenizer
         self._stop_ids = end_ids(self._model.generation_config, self._processor)
         own_pad = self._model.generation_config.pad_token_id

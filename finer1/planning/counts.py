@@ -18,7 +18,7 @@ from finer1.planning.assumptions import (
     TOKENS_PER_WORD,
 )
 from finer1.reference.classes import released_classes
-from finer1.world.taxonomy import all_species
+from finer1.world.taxonomies import load_taxonomy
 
 _FACTS = Path(__file__).parents[1] / "reference/datasets.tsv"
 _INSTRUCTIONS = 3
@@ -158,7 +158,8 @@ def _size(name: str, params: Params) -> DatasetSize:
             f"download.datasets: how large {name} is, is not known before it is read; plan with "
             f"the published dataset that is most like it ({', '.join(published_sizes())})"
         )
-    world, species = params.download.world, all_species()
+    world = params.download.world
+    species = load_taxonomy(world.taxonomy).species
     categories: dict[str, int] = {}
     for item in species:
         categories[item.category] = categories.get(item.category, 0) + 1

@@ -28,8 +28,8 @@ def packed_flops(model: Architecture, shape: Completions) -> float:
 
 def image_flops(tower: Tower, patches: float) -> float:
     """The tower on one image."""
-    linear = tower.patch_values * tower.hidden + tower.depth * tower.block_linear
-    linear += tower.merger_linear / 4
+    blocks = tower.patch_values * tower.hidden + tower.depth * tower.block_linear
+    linear = blocks + tower.merger_linear / 4
     windowed = (tower.depth - tower.full_blocks) * min(patches, tower.window**2)
     pairs = tower.full_blocks * patches + windowed
     return patches * (2 * linear + 4 * tower.hidden * pairs)

@@ -114,9 +114,9 @@ def _memory(plan: Plan) -> list[str]:
         name = f"{phase.stage}, {phase.name}"
         parts = parts_text(phase.parts)
         lines.append(f"  {name:<28}{phase.total / GIB:>7.1f}  {parts}{mark}")
-    for name, parts in (("host memory", plan.host), ("disk", plan.disk)):
-        total = sum(parts.values()) / GIB
-        lines.append(f"  {name:<28}{total:>7.1f}  {parts_text(parts)}")
+    for name, stored in (("host memory", plan.host), ("disk", plan.disk)):
+        total = sum(stored.values()) / GIB
+        lines.append(f"  {name:<28}{total:>7.1f}  {parts_text(stored)}")
     return lines
 
 

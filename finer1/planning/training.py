@@ -151,7 +151,7 @@ def _segments(model: Architecture, forward: Forward, method: Method) -> Iterator
     yield _Segment(
         kept=ends_kept(decoder, forward),
         recomputed=0,
-        gradients=table,
+        gradients=table + FLOAT * decoder.hidden * is_full,
         work=table + _head_work(model, forward, method),
     )
     layer = layer_kept(decoder, forward, method.mixed) + _cast(decoder.layer_linear, method)
@@ -182,7 +182,7 @@ def _tower_segments(model: Architecture, forward: Forward, method: Method) -> It
     yield _Segment(
         kept=tower_ends_kept(tower, patches, method.mixed) + _cast(tower.merger_linear, method),
         recomputed=0,
-        gradients=FLOAT * tower.merger * is_full,
+        gradients=FLOAT * (tower.merger + tower.patch_values * tower.hidden) * is_full,
         work=size * patches * 3 * tower.hidden,
     )
     block = block_kept(tower, patches, method.mixed) + _cast(tower.block_linear, method)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finer1.analysis.results import Analysis, read_analyses
 from finer1.evaluation.verdicts import MODELS, Verdict
 from finer1.images import ImageArchive
 from finer1.params import Params
@@ -71,6 +72,8 @@ class Inputs:
     """Model -> how it was asked."""
     benchmarks: Mapping[str, Sequence[Score]]
     """Model of params.general -> what it has in the benchmarks of Table 8."""
+    analyses: Mapping[str, Analysis]
+    """Model of params.analysis -> what its hidden states hold."""
     levels: Sequence[str]
     """Those of the taxonomy, from coarse to fine, the sub-category last."""
     rationales: Sequence[Rationale]
@@ -114,6 +117,7 @@ def read_inputs(params: Params) -> Inputs:
         predictions=predictions,
         asked=asked,
         benchmarks=read_scores(paths.predictions, params.general.models),
+        analyses=read_analyses(paths.predictions, params.analysis.models),
         levels=_read_levels(paths.taxonomy),
         rationales=read_jsonl(paths.reviewed, Rationale),
         concepts=read_jsonl(paths.concepts, Concepts),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from finer1.evaluation_params import GeneralModel, ModelEntry
+from finer1.evaluation_params import ModelEntry, NamedModel
 from finer1.params import Params
 from finer1.zoo.entry import read_entry
 from finer1.zoo.loading import CLIP_CONFIG
@@ -14,7 +14,7 @@ MODEL_NAMES = {"base": "base", "sft": "SFT", "tapo": "TAPO"}
 _ENTRY = (".yaml", ".yml")
 
 
-def titles(models: Mapping[str, ModelEntry | GeneralModel]) -> dict[str, str]:
+def titles(models: Mapping[str, ModelEntry | NamedModel]) -> dict[str, str]:
     """Name in a section of params.yaml -> title of its entry in the zoo; a folder keeps the name.
 
     Raises ValueError when an entry cannot be read.
@@ -30,7 +30,7 @@ def model_names(params: Params) -> dict[str, str]:
     return MODEL_NAMES | names_in(params.predict.models)
 
 
-def names_in(models: Mapping[str, ModelEntry | GeneralModel]) -> dict[str, str]:
+def names_in(models: Mapping[str, ModelEntry | NamedModel]) -> dict[str, str]:
     """What the models of a section of params.yaml are called: by title, and how they are asked.
 
     base, sft and tapo stand for the models of the run. Names that would come twice have the name
@@ -45,9 +45,9 @@ def names_in(models: Mapping[str, ModelEntry | GeneralModel]) -> dict[str, str]:
     }
 
 
-def _strategy(item: ModelEntry | GeneralModel) -> str:
+def _strategy(item: ModelEntry | NamedModel) -> str:
     """How a model that writes is asked, where it is not as the run's own are trained."""
-    if isinstance(item, GeneralModel) or item.strategy == "trained":
+    if isinstance(item, NamedModel) or item.strategy == "trained":
         return ""
     path = Path(item.model)
     is_entry = item.model.endswith(_ENTRY)

@@ -11,8 +11,10 @@ from markupsafe import Markup
 
 from finer1.params import Params
 from finer1.records import Question, Rationale
+from finer1.report.analysis import collect_analysis
 from finer1.report.calibration import collect_calibration
 from finer1.report.comparison_view import clip_note, view_comparison
+from finer1.report.concept_pairs import show_pairs
 from finer1.report.data import collect_data
 from finer1.report.figures import curve_chart
 from finer1.report.inputs import Inputs, Series
@@ -84,6 +86,7 @@ def render_page(inputs: Inputs) -> str:
         positions=position_charts(inputs.metrics, inputs.names, options),
         calibration=collect_calibration(inputs.metrics, inputs.names),
         robustness=collect_robustness(inputs.metrics, names_in(inputs.params.robustness.models)),
+        analysis=collect_analysis(inputs.params, inputs.analyses),
         clip_note=clip_note(inputs.params, inputs.wordless),
         encoder=describe_encoder(inputs.params.score.encoder),
         confidence=f"{100 * inputs.metrics['confidence']:.0f}",
@@ -101,6 +104,7 @@ def render_page(inputs: Inputs) -> str:
             inputs.params.review.mode, inputs.params.review.confidence, inputs.recorded
         ),
         concepts=choose_concepts(inputs, pictures),
+        concept_pairs=show_pairs(inputs),
         triplet_sheet=encode_uri(inputs.triplet_sheet, "jpeg"),
         triplet_encoder=inputs.triplets[0].encoder,
         mined_negative=describe_mined_negative(inputs.params),

@@ -13,6 +13,7 @@ from finer1.records import Setting
 DATASETS = ("aircraft", "bird", "car", "dog", "flower", "pet")
 """The published datasets, in the tables' order."""
 SIDES: tuple[Side, ...] = ("seen", "unseen")
+TABLE_4 = "table4_analysis.csv"
 TABLE_8 = "table8_general_benchmarks.csv"
 
 _FOLDER = Path(__file__).parents[1] / "reference/published"
@@ -103,6 +104,34 @@ def general_benchmarks() -> Mapping[str, Mapping[str, float]]:
             row.pop("model"): {name: float(value) for name, value in row.items()}
             for row in csv.DictReader(lines)
         }
+
+
+@dataclass(frozen=True)
+class PublishedAnalysis:
+    """A row of Table 4."""
+
+    name: str
+    probe: float
+    """Accuracy of the linear probe, best on the test images, per cent."""
+    delta: float
+    """Similarity to a congener less that to species of other genera."""
+    t: float | None
+    p: float | None
+
+
+@cache
+def published_analyses() -> tuple[PublishedAnalysis, ...]:
+    """Table 4."""
+    with (_FOLDER / TABLE_4).open(encoding="utf-8", newline="") as lines:
+        return tuple(
+            PublishedAnalysis(
+                row["model"],
+                float(row["linear_probe"]),
+                float(row["similarity_delta"]),
+                *(float(row[name]) if row[name] else None for name in ("t", "p")),
+            )
+            for row in csv.DictReader(lines)
+        )
 
 
 def _read(name: str) -> tuple[PublishedRow, ...]:

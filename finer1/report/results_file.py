@@ -94,15 +94,15 @@ def benchmark_rows(params: Params, scores: Mapping[str, Sequence[Score]]) -> lis
         for score in found:
             published = published_score(params, model, score)
             benchmark = (names[model], score.benchmark.title, "", "", "paper")
-            row = _row("8", *benchmark, "score", score.value)
+            row = blank_row("8", *benchmark, "score", score.value)
             row |= {"low": score.low, "high": score.high, "published": published, "n": score.n}
             if published is not None and not score.limit:
                 row["difference"] = score.value - published
-            rows.append(_rounded(row))
+            rows.append(rounded(row))
             more = {name: getattr(score, name) for name in ("limit", "unfinished", "unparsed")}
             for name, value in more.items():
                 if value is not None:
-                    rows.append(_rounded(_row("8", *benchmark, name, value) | {"n": score.n}))
+                    rows.append(rounded(blank_row("8", *benchmark, name, value) | {"n": score.n}))
     return rows
 
 
@@ -121,7 +121,7 @@ def rows_as_csv(rows: Sequence[Mapping[str, object]]) -> str:
     return text.getvalue()
 
 
-def _row(
+def blank_row(
     table: str,
     model: str,
     dataset: str,
@@ -136,7 +136,7 @@ def _row(
     return {**dict.fromkeys(COLUMNS, None), **given, "value": value}
 
 
-def _rounded(row: Row) -> Row:
+def rounded(row: Row) -> Row:
     return {
         name: round(value, _DIGITS) if isinstance(value, float) else value
         for name, value in row.items()
@@ -162,12 +162,12 @@ def _measured(
     """A row of `results`; what: model, dataset, setting, side."""
     protocol, metric = _NAMES.get(measure, ("headline", measure))
     scale = 1 if measure == "tokens" else 100
-    row = _row("results", *what, protocol, metric, scale * metrics[f"{key}/{measure}"])
+    row = blank_row("results", *what, protocol, metric, scale * metrics[f"{key}/{measure}"])
     row["n"] = int(metrics[f"{key}/n"])
     for end, bound in zip(("low", "high"), BOUNDS.get(measure, ()), strict=False):
         if f"{key}/{bound}" in metrics:
             row[end] = 100 * metrics[f"{key}/{bound}"]
-    return _rounded(row)
+    return rounded(row)
 
 
 def _differences(metrics: Mapping[str, float], names: Mapping[str, str]) -> Iterator[Row]:
@@ -177,10 +177,12 @@ def _differences(metrics: Mapping[str, float], names: Mapping[str, str]) -> Iter
             if f"{key}/difference" in metrics:
                 value = 100 * metrics[f"{key}/difference"]
                 name = pair_name((model, base), names)
-                row = _row("results", name, ALL, setting, side, "headline", "difference", value)
+                row = blank_row(
+                    "results", name, ALL, setting, side, "headline", "difference", value
+                )
                 row |= {end: 100 * metrics[f"{key}/{end}"] for end in ("low", "high")}
                 row["n"] = int(metrics[f"{model}/{setting}/{side}/n"])
-                yield _rounded(row)
+                yield rounded(row)
 
 
 def _compared(compared: ComparedTable) -> Iterator[Row]:
@@ -196,12 +198,12 @@ def _compared(compared: ComparedTable) -> Iterator[Row]:
             cell = cells[side, dataset]
             if cell.value is None and cell.published is None:
                 continue
-            found = _row(
+            found = blank_row(
                 table.number, row.name, dataset, table.setting, side, protocol, metric, cell.value
             )
             found |= {"low": cell.low, "high": cell.high, "published": cell.published}
             found |= {"difference": cell.difference, "n": cell.num_questions or None}
-            yield _rounded(found)
+            yield rounded(found)
 
 
 def _averages(row: ComparedRow, datasets: Sequence[str]) -> dict[tuple[str, str], Compared]:
@@ -229,8 +231,8 @@ def _positions(
         named = asked * (1 - unnamed)
         found.append((f"answered_at_{place.number}", place.answered, named))
     for metric, share, count in (*found, ("answered_none", unnamed, asked)):
-        row = _row("positions", name, ALL, "closed", "", "headline", metric, 100 * share)
-        yield _rounded(row | {"n": round(count)})
+        row = blank_row("positions", name, ALL, "closed", "", "headline", metric, 100 * share)
+        yield rounded(row | {"n": round(count)})
 
 
 def _levels(metrics: Mapping[str, float], model: str, name: str) -> Iterator[Row]:
@@ -240,9 +242,9 @@ def _levels(metrics: Mapping[str, float], model: str, name: str) -> Iterator[Row
         for key in sorted(metrics):
             measure = key.removeprefix(prefix)
             if key.startswith(prefix) and measure.startswith(("level_", "common_prefix")):
-                row = _row("levels", name, ALL, "open", side, "headline", measure,
+                row = blank_row("levels", name, ALL, "open", side, "headline", measure,
                            100 * metrics[key])  # fmt: skip
-                yield _rounded(row | {"n": int(metrics[f"{prefix}levels_n"])})
+                yield rounded(row | {"n": int(metrics[f"{prefix}levels_n"])})
 
 
 def _votes(metrics: Mapping[str, float], model: str, name: str) -> Iterator[Row]:
@@ -254,9 +256,9 @@ def _votes(metrics: Mapping[str, float], model: str, name: str) -> Iterator[Row]
         for measure in ("share", "accuracy") if short else ("accuracy", "ece"):
             value = metrics.get(f"{key}/{measure}")
             metric = f"{short}/{measure}" if short else measure
-            row = _row("votes", name, ALL, "", "", "headline", metric,
+            row = blank_row("votes", name, ALL, "", "", "headline", metric,
                        None if value is None else 100 * value)  # fmt: skip
-            yield _rounded(row | {"n": int(metrics[f"{key}/n"])})
+            yield rounded(row | {"n": int(metrics[f"{key}/n"])})
 
 
 def _robustness(metrics: Mapping[str, float], model: str, name: str, setting: str) -> Iterator[Row]:
@@ -265,7 +267,7 @@ def _robustness(metrics: Mapping[str, float], model: str, name: str, setting: st
     for key in sorted(metrics):
         if not key.startswith(prefix) or not key.endswith(("/accuracy", "/relative")):
             continue
-        row = _row("robustness", name, ALL, setting, "", "headline", key.removeprefix(prefix),
+        row = blank_row("robustness", name, ALL, setting, "", "headline", key.removeprefix(prefix),
                    100 * metrics[key])  # fmt: skip
         cell = key.removesuffix("/accuracy")
         for end in ("low", "high"):
@@ -273,4 +275,4 @@ def _robustness(metrics: Mapping[str, float], model: str, name: str, setting: st
                 row[end] = 100 * metrics[f"{cell}/{end}"]
         if f"{cell}/n" in metrics:
             row["n"] = int(metrics[f"{cell}/n"])
-        yield _rounded(row)
+        yield rounded(row)

@@ -50,13 +50,16 @@ def pretrain(config: Path, taxonomy: str, seed: int, out: Path, work: Path) -> F
     began = time.monotonic()
     recipe, world = read_recipe(config), load_taxonomy(taxonomy)
     work = work / recipe_key(recipe, world, seed)
-    run_side_by_side(_vision_phase, _text_phase, (recipe, taxonomy, seed, work))
-    torch.set_num_threads(JOINT_THREADS)
     tokenizer = train_tokenizer(vocabulary(world))
     model = build_model(tokenizer, recipe.architecture, seed)
+    if recipe.start is None:
+        run_side_by_side(_vision_phase, _text_phase, (recipe, taxonomy, seed, work))
+        load_state(work / "vision.safetensors", _tower_parameters(model), None)
+        load_state(work / "text.safetensors", skills.language_parameters(model), None)
+    else:
+        start_from(recipe.start, model, tokenizer)
+    torch.set_num_threads(JOINT_THREADS)
     pictures, pixels = _pool(recipe.pool, world, seed, work)
-    load_state(work / "vision.safetensors", _tower_parameters(model), None)
-    load_state(work / "text.safetensors", skills.language_parameters(model), None)
     print("visual tokens of the pool", flush=True)
     features = skills.visual_tokens(model, pixels)
     joint, checkpoint = recipe.phases.joint, work / "joint.safetensors"
@@ -79,6 +82,27 @@ def recipe_key(recipe: Recipe, world: Taxonomy, seed: int) -> str:
     """Names all that shapes the checkpoints, so that none of another recipe is continued."""
     facts = (seed, recipe.model_dump_json(), skills.IMAGE_SHARES, world.hash)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+
+
+def start_from(folder: Path, model: Model, tokenizer: Qwen2Tokenizer) -> None:
+    """Fill the weights of `model` from those of a base in `folder`.
+
+    Raises ValueError when it is no such base: of another architecture, or with other words.
+    """
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"the recipe starts from {folder}, where no base is")
+    words = AutoProcessor.from_pretrained(folder, trust_remote_code=False).tokenizer.get_vocab()
+    if words != tokenizer.get_vocab():
+        raise ValueError(f"{folder} has other words than this taxonomy; start from another base")
+    found = AutoModelForImageTextToText.from_pretrained(
+        folder, dtype=torch.float32, trust_remote_code=False
+    )
+    shapes = [
+        {name: value.shape for name, value in item.state_dict().items()} for item in (model, found)
+    ]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"{folder} is of another architecture than the recipe's")
+    model.load_state_dict(found.state_dict())
 
 
 _Phase = Callable[[Recipe, str, int, Path], None]
@@ -148,6 +172,7 @@ def _vision_phase(recipe: Recipe, taxonomy: str, seed: int, work: Path) -> None:
     dying_with_parent()()
     torch.set_num_threads(1)
     world = load_taxonomy(taxonomy)
+    assert recipe.phases.vision is not None
     model = build_model(train_tokenizer(vocabulary(world)), recipe.architecture, seed)
     pictures, pixels = _pool(recipe.pool, world, seed, work)
     checkpoint = work / "vision.safetensors"
@@ -158,6 +183,7 @@ def _text_phase(recipe: Recipe, taxonomy: str, seed: int, work: Path) -> None:
     dying_with_parent()()
     torch.set_num_threads(1)
     world = load_taxonomy(taxonomy)
+    assert recipe.phases.text is not None
     tokenizer = train_tokenizer(vocabulary(world))
     model = build_model(tokenizer, recipe.architecture, seed)
     checkpoint = work / "text.safetensors"
@@ -168,7 +194,9 @@ def main(argv: list[str] | None = None) -> None:
     """Parse the command line and make the base."""
     parser = argparse.ArgumentParser(prog="python -m finer1.world.pretrain", description=__doc__)
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="a recipe, YAML")
-    parser.add_argument("--taxonomy", default=DEFAULT_TAXONOMY, help="embedded, or large_<seed>")
+    parser.add_argument(
+        "--taxonomy", default=DEFAULT_TAXONOMY, help="embedded, or large_<seed> or twins_<seed>"
+    )
     parser.add_argument("--out", type=Path, default=Path("models/base/world"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("models/.resume/pretrain"))

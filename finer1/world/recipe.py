@@ -137,8 +137,8 @@ class JointPhase(Section):
 class Phases(Section):
     """The three phases; vision and text run side by side, joint after them."""
 
-    vision: VisionPhase
-    text: TextPhase
+    vision: VisionPhase | None
+    text: TextPhase | None
     joint: JointPhase
 
 
@@ -146,8 +146,20 @@ class Recipe(Section):
     """All that makes a base, but for the seed and the taxonomy."""
 
     architecture: Architecture
+    start: Path | None
+    """Folder of a base with the same words, from whose weights the joint phase starts in place of
+    the two others; null for random weights."""
     pool: PoolShape
     phases: Phases
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if {self.phases.vision is None, self.phases.text is None} != {self.start is not None}:
+            raise ValueError(
+                "phases.vision and phases.text stand for start: give both and start: null, or "
+                "null for both and a start"
+            )
+        return self
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -12,14 +12,14 @@ from typing import Literal
 from finer1.records import Decision, Rationale
 from finer1.teacher.decisions import rationale_hash
 from finer1.world.language import caption_text, comparison_text
-from finer1.world.taxonomy import find_species
+from finer1.world.taxonomy import Taxonomy
 
 REVIEWER = "world"
 TIME = "1970-01-01T00:00:00Z"
 """Of every decision, so that equal runs decide equally."""
 
 
-def decide(rationale: Rationale, attributes: Sequence[str]) -> Decision:
+def decide(world: Taxonomy, rationale: Rationale, attributes: Sequence[str]) -> Decision:
     """Accept what is true, correct what is not, reject what no correction of the two helps.
 
     attributes: of the image, in the order of every text. Corrected are the analysis, where it
@@ -28,7 +28,7 @@ def decide(rationale: Rationale, attributes: Sequence[str]) -> Decision:
     is_fit = rationale.completion is None and rationale.prediction == rationale.label
     if not is_fit or rationale.label not in rationale.options:
         return _decision(rationale, "reject", reasons=("other",))
-    options = [find_species(name) for name in rationale.options]
+    options = [world.find(name) for name in rationale.options]
     true = replace(
         rationale, analysis=caption_text(attributes), comparison=comparison_text(options)
     )

@@ -2,21 +2,28 @@
 
 `embedded`: 72 classes, 24 in each category, two attributes or more apart, so that one misread
 attribute is often still recoverable.
+`twins_<seed>`: 72 classes in the words of the embedded ones, drawn so that each has a twin which
+differs in one attribute alone, and all others in two or more.
 `large_<seed>`: 378 classes, 126 in each category, drawn from all 324 combinations of values. Most
 classes have siblings that differ in one attribute alone: whoever misreads it names a sibling.
 """
 
 import re
+from collections.abc import Callable
 from functools import cache
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
 
-from finer1.world.taxonomy import ATTRIBUTES, Taxonomy
+from finer1.world.taxonomy import ATTRIBUTES, Taxonomy, distance
 
 LARGE_CLASSES = 126
 """Classes of a category: 75 seen and 51 unseen at 60 %."""
+TWINS_PER_GENUS = 3
+"""Pairs: 24 classes in a category, of which 14 seen and 10 unseen at 60 %."""
+
+_Values = tuple[str, ...]
 
 _GENERA = {
     "bird": ("finch", "wren", "tern", "crake"),
@@ -48,27 +55,56 @@ def load_taxonomy(name: str) -> Taxonomy:
     if name == "embedded":
         path = Path(__file__).with_name("embedded_classes.txt")
         return Taxonomy(name, f"\n{path.read_text(encoding='utf-8')}")
-    if seed := re.fullmatch(r"large_(\d{1,6})", name):
-        return Taxonomy(name, draw_table(int(seed[1]), LARGE_CLASSES))
-    raise ValueError(
-        f"there is no taxonomy {name}; write embedded, or large_<seed> with a number, as large_0"
-    )
+    drawn = re.fullmatch(r"(large|twins)_(\d{1,6})", name)
+    if drawn is None:
+        raise ValueError(
+            f"there is no taxonomy {name}; write embedded, or large_<seed> or twins_<seed> with a "
+            "number, as twins_0"
+        )
+    choose = _choose_many if drawn[1] == "large" else _choose_twins
+    return Taxonomy(name, draw_table(int(drawn[2]), choose))
 
 
-def draw_table(seed: int, classes: int) -> str:
-    """The table of a taxonomy with so many classes in each category, by genus.
+def draw_table(seed: int, choose: Callable[[str, np.random.Generator], list[_Values]]) -> str:
+    """The table of a taxonomy, by genus.
 
-    classes: 126 at most, for want of epithets.
+    choose: the values of a category's classes, 126 at most, for want of epithets; of no more than
+    24, no two of different categories share one.
     """
     rng = np.random.default_rng([seed, 0x7A70])
-    lines = []
-    for category, table in ATTRIBUTES.items():
-        combinations = list(product(*table.values()))
-        chosen = np.sort(rng.choice(len(combinations), size=classes, replace=False))
-        epithets = rng.permutation(_EPITHETS.split())[:classes]
+    lines, words = [], _EPITHETS.split()
+    for number, (category, table) in enumerate(ATTRIBUTES.items()):
+        members = choose(category, rng)
+        own = words[24 * number :][:24] if len(members) <= 24 else words
         colours = list(next(iter(table.values())))
-        for place, epithet in zip(chosen, epithets, strict=True):
-            values = combinations[place]
+        for values, epithet in zip(members, rng.permutation(own), strict=False):
             genus = _GENERA[category][colours.index(values[0])]
             lines.append(f"{category} | {epithet} {genus} | {' '.join(values)}")
     return "\n".join(lines) + "\n"
+
+
+def _choose_many(category: str, rng: np.random.Generator) -> list[_Values]:
+    """LARGE_CLASSES of all combinations."""
+    every = list(product(*ATTRIBUTES[category].values()))
+    places = np.sort(rng.choice(len(every), size=LARGE_CLASSES, replace=False))
+    return [every[place] for place in places]
+
+
+def _choose_twins(category: str, rng: np.random.Generator) -> list[_Values]:
+    """TWINS_PER_GENUS pairs in each genus, one attribute apart, and two or more from the rest."""
+    every = list(product(*ATTRIBUTES[category].values()))
+    pairs = [pair for pair in combinations(every, 2) if distance(*pair) == 1]
+    pairs = [(one, two) for one, two in pairs if one[0] == two[0]]
+    genera = next(iter(ATTRIBUTES[category].values()))
+    while True:
+        taken: list[_Values] = []
+        for genus in genera:
+            found = 0
+            for place in rng.permutation(len(pairs)):
+                pair = pairs[place]
+                is_apart = all(distance(mine, other) > 1 for mine in pair for other in taken)
+                if pair[0][0] == genus and is_apart and found < TWINS_PER_GENUS:
+                    taken += pair
+                    found += 1
+        if len(taken) == 2 * TWINS_PER_GENUS * len(genera):
+            return taken

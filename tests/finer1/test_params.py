@@ -212,3 +212,18 @@ def test_names_of_datasets_are_plain_and_come_once(values, names):
     values["download"]["datasets"] = names
     with pytest.raises(ValueError, match=r"download.datasets"):
         check_params(values, "test")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "words"),
+    [
+        ("statement", "this is it", "write {name} once, and no other brace"),
+        ("statement", "{name} or {name}", "write {name} once, and no other brace"),
+        ("prompt", "What {kind} is it?", "it may have {category} once, and no other brace"),
+    ],
+)
+def test_texts_of_the_analysis_have_the_braces_that_are_filled(values, key, text, words):
+    section = values["analysis"]
+    (section if key == "prompt" else section["separability"])[key] = text
+    with pytest.raises(ValueError, match=words):
+        check_params(values, "x")

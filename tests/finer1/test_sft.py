@@ -195,23 +195,6 @@ def test_the_format_is_looked_at_after_each_further_epoch(params):
     assert plan(params, 8, epochs=2, max_epochs=4, batch_size=4).check_steps() == set()
 
 
-def test_bounds_on_pixels_go_into_the_models_folder(run, tmp_path):
-    run("bounded", min_pixels=1024, max_pixels=2048)
-    from transformers import AutoProcessor
-
-    processor = AutoProcessor.from_pretrained(tmp_path / "bounded/model", local_files_only=True)
-    # 64 x 64 pixels are more than 2,048: 5 x 5 patches of 8 would be 1,600, and grids are even.
-    grid = processor.image_processor(Image.new("RGB", (64, 64)), return_tensors="pt")
-    assert grid["image_grid_thw"].tolist() == [[1, 4, 4]]
-
-
-def test_bounds_on_pixels_must_not_cross(run):
-    with pytest.raises(
-        ValueError, match=r"sft\.min_pixels \(9\) must not be above sft\.max_pixels"
-    ):
-        run("crossed", min_pixels=9, max_pixels=8)
-
-
 def test_steps_take_the_place_of_epochs(params):
     # 3 steps of 4 rows are one pass over 10 rows and two of the next.
     made = plan(params, 10, epochs=7, steps=3, batch_size=4)
@@ -230,3 +213,20 @@ def test_as_many_steps_as_asked_for_are_made(run):
 def test_steps_and_a_format_to_be_reached_exclude_each_other(run):
     with pytest.raises(ValueError, match=r"set sft\.steps to null, or sft\.min_format_rate to 0"):
         run("a", steps=3, min_format_rate=0.5)
+
+
+def test_bounds_on_pixels_go_into_the_models_folder(run, tmp_path):
+    run("bounded", min_pixels=1024, max_pixels=2048)
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(tmp_path / "bounded/model", local_files_only=True)
+    # 64 x 64 pixels are more than 2,048: 5 x 5 patches of 8 would be 1,600, and grids are even.
+    grid = processor.image_processor(Image.new("RGB", (64, 64)), return_tensors="pt")
+    assert grid["image_grid_thw"].tolist() == [[1, 4, 4]]
+
+
+def test_bounds_on_pixels_must_not_cross(run):
+    with pytest.raises(
+        ValueError, match=r"sft\.min_pixels \(9\) must not be above sft\.max_pixels"
+    ):
+        run("crossed", min_pixels=9, max_pixels=8)

@@ -84,3 +84,16 @@ def test_switching_off_repeating_the_setting_and_ablating_are_allowed(difference
 def test_a_block_is_a_mapping():
     with pytest.raises(ValueError, match="experiments.e.embedded: write dotted keys with values"):
         experiment_differences({"e": {"embedded": 3}}, "e")
+
+
+def test_the_seed_of_the_run_stands_in_values_and_names():
+    experiments = {
+        "worlds": {
+            "paths.base": "models/base/twins_{seed}",
+            "pretrain.models": {"twins_{seed}": {"taxonomy": "twins_{seed}", "seed": "= seed"}},
+        }
+    }
+    assert differences_on({"seed": 3}, experiments, "worlds", None) == {
+        "paths.base": "models/base/twins_3",
+        "pretrain.models": {"twins_3": {"taxonomy": "twins_3", "seed": 3}},
+    }

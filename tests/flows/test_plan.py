@@ -3,7 +3,7 @@ import pytest
 from finer1.params import load_params, load_values
 from finer1.sft import SftPlan
 from finer1.splits import choose_seen
-from finer1.world.taxonomy import all_species
+from finer1.world.taxonomies import load_taxonomy
 from flows.differences import differences_on
 from flows.plan import plan_experiments
 
@@ -96,10 +96,15 @@ def test_a_wrong_value_is_refused_before_anything_runs(values):
 
 @pytest.mark.parametrize(
     ("section", "path"),
-    [("predict", "models/mine"), ("robustness", "../lora"), ("general", "mine")],
+    [
+        ("predict", "models/mine"),
+        ("robustness", "../lora"),
+        ("general", "mine"),
+        ("analysis", "mine"),
+    ],
 )
 def test_a_model_that_a_copy_lacks_is_refused(values, section, path):
-    how = {"strategy": "direct", "max_tokens": None} if section != "general" else {}
+    how = {"strategy": "direct", "max_tokens": None} if section in ("predict", "robustness") else {}
     values["experiments"]["own"] = {f"{section}.models": {"mine": {"model": path, **how}}}
     with pytest.raises(ValueError) as error:
         plan_experiments(values, ["own"], None, no_data, is_tracked)
@@ -226,7 +231,7 @@ def test_the_training_methods_make_the_steps_of_both_stages(repository):
     # Figure 3a compares them at equal optimizer steps.
     values = load_values(repository / "params.yaml")
     params = load_params(repository / "params.yaml")
-    classes = {("world", item.category, item.name) for item in all_species()}
+    classes = {("world", item.category, item.name) for item in load_taxonomy("embedded").species}
     num_seen = len(choose_seen(classes, params.split, params.seed))
     num_sft = SftPlan(num_seen * params.split.sft_shots, params.sft, params.seed).num_steps
     fine_r1 = num_sft + params.tapo.steps * params.tapo.minibatches
@@ -241,6 +246,16 @@ def test_the_training_methods_make_the_steps_of_both_stages(repository):
 
 
 def test_answers_are_learnt_from_the_images_of_both_stages(repository):
+    values = load_values(repository / "params.yaml")
     params = load_params(repository / "params.yaml")
     answer_only = differences_on(values, params.experiments, "answer_only", None)
     assert answer_only["split.sft_shots"] == params.split.sft_shots + params.split.tapo_shots
+
+
+def test_each_seed_of_twin_worlds_has_a_world_and_a_base_of_its_own(repository):
+    values = load_values(repository / "params.yaml")
+    plan = plan_experiments(values, ["figure_3c"], [0, 4], no_data, is_tracked, "twin_worlds")
+    bases = {trial.seed: trial.differences["paths.base"] for trial in plan.trials}
+    assert bases == {0: "models/base/twins_0", 4: "models/base/twins_4"}
+    made = {trial.seed: trial.differences["pretrain.models"] for trial in plan.trials}
+    assert made[4]["twins_4"]["seed"] == 4

@@ -29,6 +29,7 @@ def test_the_copy_does_not_follow_the_users_settings(root, tmp_path):
         "predict.models": mine,
         "robustness.models": mine,
         "general.models": {"mine": {"model": "../mine"}},
+        "analysis.models": {"mine": {"model": "../mine"}},
     }
     set_values(root / "params.yaml", edits)
     prepare(root, copy, "smoke")
@@ -37,6 +38,7 @@ def test_the_copy_does_not_follow_the_users_settings(root, tmp_path):
     assert params.concepts.engine == "oracle"
     assert list(params.predict.models) == ["base_direct"]
     assert (params.robustness.models, params.general.models) == ({}, {})
+    assert params.analysis.models == {}
     assert (copy / "models/base/world/config.json").exists()
 
 

@@ -14,7 +14,7 @@ from finer1.records import Decision, Queued, Rationale, read_jsonl, write_jsonl
 from finer1.teacher.decisions import rationale_hash
 from finer1.world.drawing import draw, png_bytes
 from finer1.world.language import comparison_text
-from finer1.world.taxonomy import find_species
+from finer1.world.taxonomies import load_taxonomy
 from tasks.concepts import concepts
 from tasks.cot import cot
 from tasks.download import download
@@ -200,7 +200,7 @@ def drawn(make_context):
         "label": label,
         "attributes": "blue hooked unbarred forked striped",
     }
-    options = [find_species(name) for name in (label, "marsh wren")]
+    options = [load_taxonomy("embedded").find(name) for name in (label, "marsh wren")]
     rationale = Rationale(
         id="cot/world/a.png",
         image_id="world/a.png",

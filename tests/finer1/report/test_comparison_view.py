@@ -2,7 +2,7 @@ from dataclasses import astuple, replace
 
 import pytest
 
-from finer1.evaluation_params import GeneralModel
+from finer1.evaluation_params import NamedModel
 from finer1.report.comparison_view import COLUMNS, clip_note, comparison_notes, view_comparison
 from finer1.report.general_scores import BENCHMARKS, Score
 from finer1.report.inputs import read_inputs
@@ -154,7 +154,7 @@ def test_table_8_stands_beside_the_published_figures(inputs):
         ],
         "direct": [Score(mme, 10.0, 2374)],
     }
-    taken = {name: GeneralModel(model=f"models/{name}") for name in scores}
+    taken = {name: NamedModel(model=f"models/{name}") for name in scores}
     general = params.general.model_copy(update={"models": taken})
     params = params.model_copy(update={"report": report, "general": general})
     changed = replace(inputs, params=params, benchmarks=scores)

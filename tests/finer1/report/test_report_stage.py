@@ -16,7 +16,9 @@ def written(further):
 
 def test_page_and_figures_are_written_and_logged(further, written):
     metrics, _, files = written
-    assert files == [further.paths.report, further.paths.results]
+    pairs = further.paths.logs / "concept_pairs.png"
+    assert files == [further.paths.report, further.paths.results, pairs]
+    assert pairs.read_bytes().startswith(b"\x89PNG")
     assert metrics["report/bytes"] == further.paths.report.stat().st_size
 
 

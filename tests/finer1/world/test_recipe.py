@@ -47,6 +47,8 @@ def test_the_axes_share_a_heads_dimensions_as_qwens_do(recipe):
         ("architecture.vision.intermediate_size", 200, "must be a multiple of vision.hidden_size"),
         ("phases.joint.schedule.lr", 0, "phases.joint.schedule.lr: Input should be greater than 0"),
         ("phases.text.schedule.steps", 0, "phases.text.schedule.steps: Input should be greater"),
+        ("start", "models/base/world", "give both and start: null, or null for both and a start"),
+        ("phases.text", None, "give both and start: null, or null for both and a start"),
         ("pool.nuisance", 1.5, "pool.nuisance: Input should be less than or equal to 1"),
         ("pool.images", 8, "pool.images: Input should be greater than or equal to 64"),
     ],
@@ -57,3 +59,8 @@ def test_a_wrong_recipe_is_one_sentence_with_its_file(recipe, key, value, words)
     (line,) = str(error.value).splitlines()
     assert "recipe.yaml: " in line
     assert words in line
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_of_ours_can_be_read(path):
+    assert read_recipe(path).phases.joint.schedule.steps >= 300

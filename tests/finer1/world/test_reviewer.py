@@ -6,16 +6,17 @@ from finer1.records import Rationale
 from finer1.teacher.decisions import apply_decisions
 from finer1.world import language
 from finer1.world.reviewer import decide
-from finer1.world.taxonomy import find_species
+from finer1.world.taxonomies import load_taxonomy
 
-WREN = find_species("elm wren")
+WORLD = load_taxonomy("embedded")
+WREN = WORLD.find("elm wren")
 """Blue hooked unbarred forked striped."""
 
 
 @pytest.fixture
 def rationale():
     """A true one, as the teacher would write it."""
-    options = language.choose_options(WREN, WREN.values)
+    options = language.choose_options(WORLD, WREN, WREN.values)
     return Rationale(
         id="cot/world/x",
         image_id="world/x",
@@ -32,11 +33,11 @@ def rationale():
 
 
 def reviewed(row):
-    return apply_decisions([row], [], [decide(row, WREN.values)], max_options=4)
+    return apply_decisions([row], [], [decide(WORLD, row, WREN.values)], max_options=4)
 
 
 def test_what_is_true_is_accepted(rationale):
-    assert decide(rationale, WREN.values).verdict == "accept"
+    assert decide(WORLD, rationale, WREN.values).verdict == "accept"
     assert reviewed(rationale).rationales == [rationale]
 
 
@@ -50,7 +51,7 @@ def test_what_is_true_is_accepted(rationale):
 )
 def test_what_is_untrue_is_corrected_to_what_the_image_shows(rationale, changes):
     wrong = replace(rationale, **changes)
-    assert decide(wrong, WREN.values).verdict == "edit"
+    assert decide(WORLD, wrong, WREN.values).verdict == "edit"
     result = reviewed(wrong)
     assert result.rationales == [rationale]
     assert (result.filtered.edited, result.stale) == (1, [])
@@ -72,4 +73,4 @@ def test_what_is_beyond_correction_is_rejected(rationale, changes):
 
 
 def test_equal_rationales_get_equal_decisions(rationale):
-    assert decide(rationale, WREN.values) == decide(rationale, WREN.values)
+    assert decide(WORLD, rationale, WREN.values) == decide(WORLD, rationale, WREN.values)

@@ -2,17 +2,19 @@ from itertools import combinations
 
 import pytest
 
-from finer1.world.taxonomies import draw_table, load_taxonomy
+from finer1.world.taxonomies import load_taxonomy
 from finer1.world.taxonomy import ATTRIBUTES, Taxonomy, distance
+from finer1.world.vocabulary import vocabulary
 
 CATEGORIES = tuple(ATTRIBUTES)
 EMBEDDED = load_taxonomy("embedded")
 LARGE = load_taxonomy("large_0")
+TWINS = load_taxonomy("twins_0")
 
-both = pytest.mark.parametrize("world", [EMBEDDED, LARGE], ids=lambda world: world.name)
+every = pytest.mark.parametrize("world", [EMBEDDED, LARGE, TWINS], ids=lambda world: world.name)
 
 
-@pytest.mark.parametrize(("world", "classes"), [(EMBEDDED, 72), (LARGE, 378)])
+@pytest.mark.parametrize(("world", "classes"), [(EMBEDDED, 72), (LARGE, 378), (TWINS, 72)])
 def test_classes_have_names_and_values_of_their_own(world, classes):
     assert len(world.species) == classes
     assert len({item.name for item in world.species}) == classes
@@ -24,13 +26,14 @@ def test_the_embedded_taxonomy_is_that_of_the_committed_base(repository):
     assert f"`{EMBEDDED.hash}`" in card
 
 
+@pytest.mark.parametrize("world", [EMBEDDED, TWINS], ids=lambda world: world.name)
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_an_embedded_category_has_four_genera_of_six(category):
-    sizes = [len(EMBEDDED.by_genus[genus]) for genus in EMBEDDED.genera[category]]
+def test_a_category_of_24_has_four_genera_of_six(world, category):
+    sizes = [len(world.by_genus[genus]) for genus in world.genera[category]]
     assert sizes == [6, 6, 6, 6]
 
 
-@both
+@every
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_a_genus_shares_its_first_attribute(world, category):
     first = [{item.values[0] for item in world.by_genus[genus]} for genus in world.genera[category]]
@@ -55,12 +58,26 @@ def test_most_classes_of_a_large_world_have_a_sibling_one_attribute_away():
     assert len(lonely) <= 8
 
 
-def test_the_same_seed_draws_the_same_table_and_another_seed_another():
-    assert draw_table(3, 126) == draw_table(3, 126)
-    assert draw_table(3, 126) != draw_table(4, 126)
+def test_a_twin_is_one_attribute_away_in_its_genus_and_everyone_else_two_or_more():
+    for item in TWINS.species:
+        others = [other for other in TWINS.by_category[item.category] if other != item]
+        near = [other for other in others if distance(item.values, other.values) == 1]
+        assert [other.genus for other in near] == [item.genus]
 
 
-@both
+def test_twins_bear_the_words_of_the_committed_base():
+    assert vocabulary(TWINS) == vocabulary(EMBEDDED)
+
+
+@pytest.mark.parametrize("kind", ["large", "twins"])
+def test_the_same_seed_draws_the_same_table_and_another_seed_another(kind):
+    load_taxonomy.cache_clear()
+    first, other = load_taxonomy(f"{kind}_3").table, load_taxonomy(f"{kind}_4").table
+    load_taxonomy.cache_clear()
+    assert load_taxonomy(f"{kind}_3").table == first != other
+
+
+@every
 def test_every_value_belongs_to_its_attribute(world):
     for item in world.species:
         for value, choices in zip(item.values, ATTRIBUTES[item.category].values(), strict=True):
@@ -95,7 +112,7 @@ def test_an_unknown_name_is_refused():
         EMBEDDED.find("Laysan Albatross")
 
 
-@pytest.mark.parametrize("name", ["large", "large_", "large_-1", "huge_0"])
+@pytest.mark.parametrize("name", ["large", "large_", "twins_-1", "huge_0"])
 def test_an_unknown_taxonomy_is_refused(name):
-    with pytest.raises(ValueError, match="write embedded, or large_<seed>"):
+    with pytest.raises(ValueError, match="write embedded, or large_<seed> or twins_<seed>"):
         load_taxonomy(name)

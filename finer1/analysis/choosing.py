@@ -1,0 +1,69 @@
+"""Which images the analysis looks at; chosen by seeded hash, so equal for every model."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from finer1.draws import draw
+from finer1.evaluation_params import ProbeParams
+from finer1.records import ClassKey, ImageRecord
+
+
+@dataclass(frozen=True)
+class ProbeSides:
+    """The images that a probe is trained, chosen and tested on."""
+
+    train: list[ImageRecord]
+    validation: list[ImageRecord]
+    test: list[ImageRecord]
+
+
+def probe_sides(images: Sequence[ImageRecord], settings: ProbeParams, seed: int) -> ProbeSides:
+    """The datasets' own sides, all sub-categories, seen and unseen.
+
+    In a dataset without a validation side a share of each sub-category's training images is kept
+    for it, but never the only one. Raises ValueError when that leaves no validation image.
+    """
+    validated = {image.dataset for image in images if image.official == "validation"}
+    limit = settings.images_per_class
+    sides: dict[str, list[ImageRecord]] = defaultdict(list)
+    for side in ("train", "validation", "test"):
+        here = [image for image in images if image.official == side]
+        for key, members in _ranked(here, seed).items():
+            members = members[:limit]
+            if side == "train" and key[0] not in validated:
+                wanted = max(1, round(settings.validation_fraction * len(members)))
+                count = min(wanted, len(members) - 1)
+                sides["validation"] += members[:count]
+                members = members[count:]
+            sides[side] += members
+    if not sides["validation"]:
+        raise ValueError(
+            "analysis.probe: there is no image for validation; add a second training image to some "
+            "sub-category, or validation images"
+        )
+    return ProbeSides(sides["train"], sides["validation"], sides["test"])
+
+
+def choose_test_images(
+    images: Iterable[ImageRecord], images_per_class: int, seed: int
+) -> list[ImageRecord]:
+    """At most so many test images of each sub-category."""
+    ranked = _ranked((image for image in images if image.official == "test"), seed)
+    return [image for members in ranked.values() for image in members[:images_per_class]]
+
+
+def class_name(key: ClassKey) -> str:
+    """`<dataset>/<category>/<sub-category>`."""
+    return "/".join(key)
+
+
+def _ranked(images: Iterable[ImageRecord], seed: int) -> dict[ClassKey, list[ImageRecord]]:
+    """Sub-category -> its images in the order in which they are taken."""
+    members: dict[ClassKey, list[ImageRecord]] = defaultdict(list)
+    for image in images:
+        members[image.class_key].append(image)
+    return {
+        key: sorted(members[key], key=lambda image: draw(seed, "analysis", image.id))
+        for key in sorted(members)
+    }
