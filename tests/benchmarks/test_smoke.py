@@ -102,8 +102,8 @@ def test_a_split_side_computes_the_same_update_and_keeps_less(tiny, size):
 
 def test_a_model_without_a_packed_forward_is_refused(tiny):
     model, replay = tiny
-    model.config.model_type = "llava"
-    with pytest.raises(ValueError, match="does not support model type llava"):
+    model.config.model_type = "qwen3_vl"
+    with pytest.raises(ValueError, match="does not support model type qwen3_vl"):
         build_part(model, replay, is_checkpointed=False)
 
 

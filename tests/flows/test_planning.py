@@ -6,7 +6,7 @@ from dvc.repo import Repo
 from finer1.params import check_params, load_values
 from finer1.report.published import published_tables
 from flows import cli
-from flows.plan import experiment_differences
+from flows.differences import experiment_differences
 from flows.planning import experiment_params
 from flows.values import set_values
 

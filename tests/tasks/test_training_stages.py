@@ -170,9 +170,7 @@ def test_without_a_step_of_sft_the_base_is_kept_and_no_rationale_is_needed(run, 
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("strategy", "starts"), [("trained", "A conversation"), ("think", ""), ("direct", "")]
-)
+@pytest.mark.parametrize(("strategy", "starts"), [("trained", "A conversation"), ("direct", "")])
 def test_the_policy_is_trained_under_the_system_prompt_it_is_asked_under(
     run, monkeypatch, strategy, starts
 ):
@@ -183,11 +181,6 @@ def test_the_policy_is_trained_under_the_system_prompt_it_is_asked_under(
     run(*TEACHER, "triplets", "tapo", prompt__system="r1", tapo__strategy=strategy)
     assert given[0].startswith(starts)
     assert bool(given[0]) == bool(starts)
-
-
-def test_a_direct_answer_is_not_rewarded_for_tags(run):
-    with pytest.raises(ValueError, match=r"accuracy_weight is 0\.9 .*; set them to 1 and exact"):
-        run(*TEACHER, "triplets", "tapo", tapo__strategy="direct")
 
 
 @pytest.mark.slow

@@ -258,6 +258,8 @@ def test_three_updates_without_finite_loss_in_a_row_end_the_run(run, break_updat
                 {"temperature": 1.2},
                 {"max_grad_norm": 0.01},
                 {"positive_rollouts": 0, "anchor_rollouts": 6},
+                {"anchor_rollouts": 0, "positive_rollouts": 6},
+                {"strategy": "think"},
                 {"minibatches": 1},
             )
         ),
@@ -273,6 +275,10 @@ def test_settings_that_cannot_work_are_refused_before_the_model_is_read(run):
         run("a", anchor_rollouts=1, positive_rollouts=0)
     with pytest.raises(ValueError, match=r"tapo\.minibatches \(3\) must divide"):
         run("a", minibatches=3)
+    with pytest.raises(ValueError, match=r"accuracy_weight is 0\.9 .*; set them to 1 and exact"):
+        run("a", strategy="direct")
+    with pytest.raises(ValueError, match=r"tapo\.answer_match inclusion; set them to 1 and exact"):
+        run("a", strategy="direct", accuracy_weight=1.0, answer_match="inclusion")
 
 
 def test_logged_metrics_are_finite_json(run):
