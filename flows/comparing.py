@@ -173,14 +173,13 @@ def _missing(planned: PlannedGroup, plan: Plan, found: Mapping[str, Found]) -> d
 def _notes(
     table: ExperimentTable, params: Params, plan: Plan, protocol: Protocol
 ) -> tuple[str, ...]:
-    notes = []
+    notes, own = [], _params_on(params, plan)
     if table.published_columns:
-        if plan.setting is None:
+        if "world" in own.download.datasets:
             notes.append(_UNLIKE)
         elif protocol != "paper":
             notes.append(_OTHER_RULES)
     if any(column.measure == "similarity" for column in table.columns):
-        own = _params_on(params, plan)
         if own.score.encoder == SPELLING:
             notes.append(_BY_SPELLING)
         elif not has_paper_encoder(own):

@@ -83,9 +83,10 @@ def decide(
     `no difference` when it lies within the margin on both sides of zero, ends included; an interval
     that does both differs. With one seed the answer is always `open`: other seeds are unknown.
 
-    What would decide: numbers at which the half-width, z sqrt(classes/K + seeds/S + rest/(S K)),
-    falls to the effect (it would differ) or to the margin less the effect (no difference),
-    whichever is wider; always more than there are. Raises ValueError on no values.
+    What would decide: numbers at which the half-width, z times the square root of the variance of
+    the mean (classes/K + seeds/S + rest/(S K) where all seeds ask about the same classes), falls
+    to the effect (it would differ) or to the margin less the effect (no difference), whichever is
+    wider; always more than there are. Raises ValueError on no values.
     """
     return decide_average((Part(differences, classes, seeds),), bootstrap, margin)
 
@@ -107,7 +108,7 @@ def decide_average(parts: Sequence[Part], bootstrap: Bootstrap, margin: float) -
     if answer == "open":
         reach = max(abs(interval.value), margin - abs(interval.value))
         limit = (reach / NormalDist().inv_cdf((1 + bootstrap.confidence) / 2)) ** 2
-        needed = _needed(components, num_classes, shape[0], limit)
+        needed = _needed(components, (num_classes, shape[0], _overlap(table, shape)), limit)
     return Decision(answer, interval, margin, num_classes, shape[0], components, needed)
 
 
@@ -166,16 +167,32 @@ def _components(table: NDArray[np.float64], shape: tuple[int, int]) -> Component
     return Components(*(max(float(value), 0.0) for value in found))
 
 
-def _needed(components: Components, num_classes: int, num_seeds: int, limit: float) -> Needed:
-    """limit: the variance of the mean that would do."""
-    by_class, by_seed = components.classes / num_classes, components.seeds / num_seeds
-    rest = components.rest / (num_classes * num_seeds)
+def _overlap(table: NDArray[np.float64], shape: tuple[int, int]) -> float:
+    """Share of the classes that two seeds have in common: 1 where all ask about the same ones."""
+    per_class = np.bincount(table[:, 1].astype(int), None, shape[1])
+    # With n_k seeds that ask about class k: sum n_k^2 / C = 1 + (S - 1) share.
+    share = ((per_class**2).sum() / len(table) - 1) / (shape[0] - 1)
+    return float(min(max(share, 0.0), 1.0))
+
+
+def _needed(components: Components, sizes: tuple[int, int, float], limit: float) -> Needed:
+    """What brings the variance of the mean to `limit`.
+
+    sizes: classes per seed, seeds, the share of classes that two seeds have in common.
+    The variance of the mean is shared/K + seeds/S + own/(S K), where shared is the overlap's share
+    of the variance between classes, and own the other share and the rest.
+    """
+    num_classes, num_seeds, overlap = sizes
+    by_class = components.classes * overlap / num_classes
+    by_seed = components.seeds / num_seeds
+    own = components.classes * (1 - overlap) + components.rest
+    by_both = own / (num_classes * num_seeds)
     linear = by_class + by_seed
-    # linear / f + rest / f^2 = limit
-    factor = (linear + math.sqrt(linear**2 + 4 * limit * rest)) / (2 * limit)
+    # linear / f + by_both / f^2 = limit
+    factor = (linear + math.sqrt(linear**2 + 4 * limit * by_both)) / (2 * limit)
     return Needed(
-        _more(num_classes, by_class + rest, limit - by_seed),
-        _more(num_seeds, by_seed + rest, limit - by_class),
+        _more(num_classes, by_class + by_both, limit - by_seed),
+        _more(num_seeds, by_seed + by_both, limit - by_class),
         max(factor, 1 + 1 / num_seeds),
     )
 

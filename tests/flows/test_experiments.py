@@ -9,6 +9,7 @@ from finer1.params import load_params
 from flows import experiments
 from flows.experiments import Chosen, How, compare_experiments, parse_seeds, run_experiments
 from flows.trials import hydra_value
+from tasks.tracking import prepare_store
 
 VERDICTS = """
 from pathlib import Path
@@ -235,6 +236,7 @@ def test_comparing_says_which_rows_are_missing_and_what_makes_them(project, comm
 @pytest.mark.slow
 def test_a_run_hangs_below_its_groups_run_and_its_stages_below_it(project, commit, monkeypatch):
     commit(TRACKED)
+    prepare_store(project)  # on a busy machine a new one may take longer than a run waits for it
     assert run_experiments(Chosen(("two",)), How(), project) == 0
     from mlflow import MlflowClient
 

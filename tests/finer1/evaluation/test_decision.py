@@ -121,6 +121,15 @@ def test_near_zero_it_is_the_margin_that_would_decide():
     assert decided(table).needed.num_classes == 107
 
 
+def test_seeds_with_classes_of_their_own_bring_more_classes():
+    # Each of 2 seeds has 10 classes of its own, half +12, half -8 points: 20 independent classes
+    # with the variance of a sample 10 * 0.01 / 9. 1.96 sqrt(0.1 / 9 / n) falls to 2 points at
+    # n = 106.7 in all: 54 per seed, or 11 seeds of 10. Half each counts as class and as rest.
+    table = {s: {f"c{s}-{k}": 0.12 if k % 2 else -0.08 for k in range(10)} for s in range(2)}
+    needed = decided(table).needed
+    assert (needed.num_classes, needed.num_seeds) == (54, 11)
+
+
 def test_what_would_decide_is_more_than_there_is():
     # The largest of few classes carries the mean: the half-width of the model is below the effect,
     # yet the interval touches zero.
