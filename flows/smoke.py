@@ -65,7 +65,7 @@ def prepare(root: Path, copy: Path, name: str) -> Path:
     params = check_params(with_differences(values, differences), f"experiment {name}")
     made = {params.paths.bases / name for name in params.pretrain.models}
     needed = {params.paths.base, params.paths.decisions, params.paths.taxonomy} - made
-    for item in (*_CODE, *sorted(needed)):
+    for item in (*map(Path, _CODE), *sorted(needed)):
         source, target = root / item, copy / item
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

@@ -5,7 +5,7 @@ by two, 16 visual tokens. Sizes come from a recipe (recipe.py).
 """
 
 import json
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -27,8 +27,8 @@ from finer1.prompts import SECTIONS
 from finer1.world.drawing import SIZE
 from finer1.world.recipe import Architecture
 
-Model = Qwen2_5_VLForConditionalGeneration | Qwen2VLForConditionalGeneration
-Processor = Qwen2_5_VLProcessor | Qwen2VLProcessor
+Model: TypeAlias = Qwen2_5_VLForConditionalGeneration | Qwen2VLForConditionalGeneration
+Processor: TypeAlias = Qwen2_5_VLProcessor | Qwen2VLProcessor
 
 PATCH = 8
 MERGE = 2

@@ -3,6 +3,8 @@
 Shapes: B images, N = 64 patches, K = 16 visual tokens, D their width.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ from finer1.world.architecture import IMAGE_TOKENS, MERGE, PATCH
 from finer1.world.drawing import SIZE
 from finer1.world.taxonomy import ATTRIBUTES
 
-Tower = Qwen2_5_VisionTransformerPretrainedModel | Qwen2VisionTransformerPretrainedModel
+Tower: TypeAlias = Qwen2_5_VisionTransformerPretrainedModel | Qwen2VisionTransformerPretrainedModel
 """Both have the same parts under the same names; what differs lies inside norms and MLPs."""
 
 
