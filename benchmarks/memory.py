@@ -9,7 +9,6 @@ that libraries are loaded. Prints markdown. Exit code 1 when a prediction is off
 """
 
 import argparse
-import os
 import resource
 import subprocess
 import sys
@@ -197,10 +196,9 @@ def measure(setting: Setting) -> int:
 
 def measure_apart(name: str) -> int:
     """`measure` of one of SETTINGS in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.memory", "--child", name]
-    done = subprocess.run(
-        command, env=os.environ | _MALLOC, stdout=subprocess.PIPE, text=True, check=True
-    )
+    settings = [f"{key}={value}" for key, value in _MALLOC.items()]
+    command = ["env", *settings, sys.executable, "-m", "benchmarks.memory", "--child", name]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return int(done.stdout.split()[-1])
 
 

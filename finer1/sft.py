@@ -68,8 +68,7 @@ def train_sft(
     Raises ValueError for settings that contradict each other, RuntimeError for a missed format.
     """
     _check_settings(settings)
-    model, processor = load_policy(base, runtime.device, settings.train_vision)
-    bound_images(processor, settings.min_pixels, settings.max_pixels)
+    model, processor = _load(base, settings, runtime)
     optimizer = _optimizer(model, settings)
     checkpoints = resume / "checkpoints"
     progress = SftProgress(**(load_checkpoint(checkpoints, model, optimizer) or {}))
@@ -100,15 +99,22 @@ def train_sft(
             optimizers=(optimizer, schedule_from(optimizer, plan.lr_factor, progress.step)),
         ).train()
     metrics = _summary(progress, plan, format_rate())
-    save_policy(model, base, output)
-    write_bounds(output, settings.min_pixels, settings.max_pixels)
+    _save(model, base, settings, output)
     return metrics
 
 
+def _load(base: Path, settings: SftParams, runtime: RuntimeParams) -> tuple[Any, Any]:
+    model, processor = load_policy(base, runtime.device, settings.train_vision)
+    bound_images(processor, settings.min_pixels, settings.max_pixels)
+    return model, processor
+
+
+def _save(model: Any, base: Path, settings: SftParams, output: Path) -> None:
+    save_policy(model, base, output)
+    write_bounds(output, settings.min_pixels, settings.max_pixels)
+
+
 def _check_settings(settings: SftParams) -> None:
-    least, most = settings.min_pixels, settings.max_pixels
-    if least is not None and most is not None and least > most:
-        raise ValueError(f"sft.min_pixels ({least}) must not be above sft.max_pixels ({most})")
     if settings.min_format_rate > 0 and settings.max_epochs < settings.epochs:
         raise ValueError(
             f"sft.max_epochs ({settings.max_epochs}) must not be below sft.epochs "
