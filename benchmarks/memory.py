@@ -196,8 +196,8 @@ def measure(setting: Setting) -> int:
 
 def measure_apart(name: str) -> int:
     """`measure` of one of SETTINGS in a fresh process."""
-    malloc = [f"{key}={value}" for key, value in _MALLOC.items()]
-    command = ["env", *malloc, sys.executable, "-m", "benchmarks.memory", "--child", name]
+    settings = [f"{key}={value}" for key, value in _MALLOC.items()]
+    command = ["env", *settings, sys.executable, "-m", "benchmarks.memory", "--child", name]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return int(done.stdout.split()[-1])
 

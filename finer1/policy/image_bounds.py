@@ -11,7 +11,14 @@ _FILES = ("processor_config.json", "preprocessor_config.json")
 
 
 def bound_images(processor: Any, min_pixels: int | None, max_pixels: int | None) -> None:
-    """Let the processor bring images to between so many pixels; None leaves a bound as it is."""
+    """Let the processor bring images to between so many pixels; None leaves a bound as it is.
+
+    Raises ValueError when the bounds cross.
+    """
+    if min_pixels is not None and max_pixels is not None and min_pixels > max_pixels:
+        raise ValueError(
+            f"sft.min_pixels ({min_pixels}) must not be above sft.max_pixels ({max_pixels})"
+        )
     size = processor.image_processor.size
     if min_pixels is not None:
         size["shortest_edge"] = min_pixels
