@@ -10,6 +10,7 @@ from finer1.evaluation.metrics import CELLS
 from finer1.evaluation.verdicts import MODELS
 from finer1.experiment_params import ExperimentGroup, Need
 from finer1.params import Params, check_params, with_differences
+from finer1.tapo.settings import check_settings
 from flows.differences import Experiments, differences_on, find_entry, likenesses
 
 
@@ -179,6 +180,10 @@ def _checked(
     source = f"experiment {experiment}" + (f" on {setting}" if setting else "")
     own = check_params(with_differences(values, differences), source)
     check_models(own, source, around.is_tracked)
+    try:
+        check_settings(own.tapo)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
     return differences, own
 
 
