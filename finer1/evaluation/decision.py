@@ -83,9 +83,9 @@ def decide(
     `no difference` when it lies within the margin on both sides of zero, ends included; an interval
     that does both differs. With one seed the answer is always `open`: other seeds are unknown.
 
-    What would decide: numbers at which the half-width, z sqrt(classes/K + seeds/S + rest/(S K)),
-    falls to the effect (it would differ) or to the margin less the effect (no difference),
-    whichever is wider; always more than there are. Raises ValueError on no values.
+    What would decide: numbers at which the half-width, in the balanced case z sqrt(classes/K +
+    seeds/S + rest/(S K)), falls to the effect (it would differ) or to the margin less the effect
+    (no difference), whichever is wider; always more than there are. Raises ValueError on no values.
     """
     return decide_average((Part(differences, classes, seeds),), bootstrap, margin)
 
@@ -107,7 +107,7 @@ def decide_average(parts: Sequence[Part], bootstrap: Bootstrap, margin: float) -
     if answer == "open":
         reach = max(abs(interval.value), margin - abs(interval.value))
         limit = (reach / NormalDist().inv_cdf((1 + bootstrap.confidence) / 2)) ** 2
-        needed = _needed(components, num_classes, shape[0], limit)
+        needed = _needed(components, table, shape, limit)
     return Decision(answer, interval, margin, num_classes, shape[0], components, needed)
 
 
@@ -156,7 +156,7 @@ def _components(table: NDArray[np.float64], shape: tuple[int, int]) -> Component
     of_classes = (np.bincount(class_of, values) ** 2 / per_class).sum() - grand
     of_seeds = (np.bincount(seed_of, values) ** 2 / per_seed).sum() - grand
     of_all = (values**2).sum() - grand
-    class_share, seed_share = (per_class**2).sum() / count, (per_seed**2).sum() / count
+    class_share, seed_share = _shares(table, shape)
     expected = [
         [count - class_share, count - seed_share, count - 1],
         [count - class_share, shape[1] - seed_share, shape[1] - 1],
@@ -166,10 +166,30 @@ def _components(table: NDArray[np.float64], shape: tuple[int, int]) -> Component
     return Components(*(max(float(value), 0.0) for value in found))
 
 
-def _needed(components: Components, num_classes: int, num_seeds: int, limit: float) -> Needed:
-    """limit: the variance of the mean that would do."""
-    by_class, by_seed = components.classes / num_classes, components.seeds / num_seeds
-    rest = components.rest / (num_classes * num_seeds)
+def _shares(table: NDArray[np.float64], shape: tuple[int, int]) -> tuple[float, float]:
+    """Mean number of values that share a value's class, and its seed, itself included."""
+    found = []
+    for column, size in ((1, shape[1]), (0, shape[0])):
+        number = np.bincount(table[:, column].astype(int), None, size)
+        found.append(float((number**2).sum() / len(table)))
+    return found[0], found[1]
+
+
+def _needed(
+    components: Components, table: NDArray[np.float64], shape: tuple[int, int], limit: float
+) -> Needed:
+    """limit: the variance of the mean that would do.
+
+    More seeds are taken to ask about the classes there are, unless every seed has its own.
+    """
+    count, num_seeds = len(table), shape[0]
+    num_classes = max(round(count / num_seeds), 1)
+    class_share, seed_share = _shares(table, shape)
+    by_class = components.classes * class_share / count
+    by_seed = components.seeds * seed_share / count
+    rest = components.rest / count
+    if shape[1] == count:  # new seeds then bring new classes, too
+        by_class, rest = 0.0, by_class + rest
     linear = by_class + by_seed
     # linear / f + rest / f^2 = limit
     factor = (linear + math.sqrt(linear**2 + 4 * limit * rest)) / (2 * limit)
