@@ -125,7 +125,13 @@ def test_a_model_that_a_copy_finds_is_asked(values, path):
 def large(values):
     """Values with a full-scale setting and experiments that can run on it."""
     values["experiments"] |= {
-        "large": {"sft.lr": 5.0e-6, "sft.epochs": 10, "sft.max_epochs": 10, "tapo.steps": 47},
+        "large": {
+            "download.datasets": ["bird"],
+            "sft.lr": 5.0e-6,
+            "sft.epochs": 10,
+            "sft.max_epochs": 10,
+            "tapo.steps": 47,
+        },
         "larger": {"like": "large", "sft.batch_size": 64},
         "tuned": {"split.sft_shots": 4, "embedded": {"sft.lr": 6.0e-4}},
         "longer": {"tapo.steps": "= tapo.steps + 6"},
@@ -139,6 +145,7 @@ def test_on_a_setting_its_differences_come_first_and_what_was_tuned_for_the_defa
     tuned, longer = plan.trials
     assert tuned.name == "large-tuned-seed3"
     assert tuned.differences == {
+        "download.datasets": ["bird"],
         "sft.lr": 5.0e-6, "sft.epochs": 10, "sft.max_epochs": 10, "tapo.steps": 47,
         "split.sft_shots": 4, "seed": 3,
     }  # fmt: skip
