@@ -6,6 +6,7 @@ stay on it until they are written again.
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +21,7 @@ from finer1.report.comparison import has_paper_encoder
 from finer1.report.experiment_files import tables_csv, tables_json
 from finer1.report.experiment_table import ExperimentTable, table_markdown, table_text
 from finer1.report.experiments_page import render_experiments
+from finer1.report.published_ablations import PUBLISHED_BASES
 from finer1.report.table import SPELLING
 from flows.dag import experiment_texts
 from flows.differences import differences_on
@@ -37,6 +39,10 @@ _OTHER_RULES = (
     "The published figures follow the released evaluator's rules; --protocol paper gives ours by "
     "these, too."
 )
+_STORED_ORDER = (
+    "The options of closed questions still come in the order of these runs; the released evaluator "
+    "asks with the truth first: questions.order=stored (experiment truth_first)."
+)
 _BY_SPELLING = "Similarity is by spelling alone (score.encoder char_ngrams)."
 
 
@@ -46,7 +52,7 @@ def build_tables(plan: Plan, project: Project, protocol: Protocol) -> list[Exper
     Raises ValueError when rows of a pair were asked different questions.
     """
     params = check_params(dict(project.values), "params.yaml")
-    found = find_trials(plan.trials, project)
+    found = find_trials(plan.trials, project, is_elsewhere=True)
     verdicts = _read_verdicts(plan.trials, found, params, project.root)
     return [_table(planned, plan, (params, protocol), found, verdicts) for planned in plan.groups]
 
@@ -73,10 +79,9 @@ def write_tables(tables: Sequence[ExperimentTable], confidence: float, folder: P
     adapter = TypeAdapter(ExperimentTable)
     paths = []
     for table in tables:
-        stem = f"{table.setting}-{table.name}" if table.setting else table.name
-        write_atomic(folder / f"{stem}.json", adapter.dump_json(table, indent=2))
-        write_atomic(folder / f"{stem}.md", table_markdown(table).encode())
-        paths.append(folder / f"{stem}.md")
+        write_atomic(folder / f"{table.stem}.json", adapter.dump_json(table, indent=2))
+        write_atomic(folder / f"{table.stem}.md", table_markdown(table).encode())
+        paths.append(folder / f"{table.stem}.md")
     kept = []
     for path in sorted(folder.glob("*.json")):
         try:
@@ -96,9 +101,20 @@ def _read_verdicts(
     revisions = [str(found[trial.name].revision) for trial in there]
     texts = experiment_texts(root, revisions, params.paths.verdicts)
     return {
-        (trial.experiment, trial.seed): _verdicts(trial.name, text)
+        (trial.experiment, trial.seed): _told_apart(trial, _verdicts(trial.name, text))
         for trial, text in zip(there, texts, strict=True)
     }
+
+
+def _told_apart(trial: Trial, verdicts: list[Verdict]) -> list[Verdict]:
+    """The verdicts with the drawn world's taxonomy in the dataset's name, where the trial sets it.
+
+    Worlds of different seeds use the same words: their classes of one name are not the same.
+    """
+    taxonomy = trial.differences.get("download.world.taxonomy")
+    if taxonomy is None:
+        return verdicts
+    return [replace(row, dataset=f"{row.dataset} {taxonomy}") for row in verdicts]
 
 
 def _verdicts(name: str, text: str) -> list[Verdict]:
@@ -116,7 +132,7 @@ def _table(
     verdicts: Mapping[tuple[str, int], Sequence[Verdict]],
 ) -> ExperimentTable:
     params, protocol = chosen
-    group = planned.group
+    group, own = planned.group, _params_on(params, plan)
     columns = tuple(Column.parse(text, protocol) for text in group.columns)
     runs = [
         ExperimentRun(title, seed, tuple(row for row in rows if row.model == model))
@@ -136,11 +152,11 @@ def _table(
         titles=(*group.rows, *planned.left_out),
         summaries=tuple(summarise(runs, columns, bootstrap)),
         differences=tuple(compare(runs, pairs, columns, bootstrap, params.comparison.margin)),
-        published=group.published,
+        published=group.published if _is_published_base(group.paper, own) else {},
         missing={**_missing(planned, plan, found), **planned.left_out},
         notes=(),
     )
-    notes = _notes(table, params, plan, protocol)
+    notes = _notes(table, own, group.published, protocol)
     return ExperimentTable(**{**vars(table), "notes": notes})
 
 
@@ -171,20 +187,39 @@ def _missing(planned: PlannedGroup, plan: Plan, found: Mapping[str, Found]) -> d
 
 
 def _notes(
-    table: ExperimentTable, params: Params, plan: Plan, protocol: Protocol
+    table: ExperimentTable, own: Params, published: Mapping[str, str], protocol: Protocol
 ) -> tuple[str, ...]:
-    notes, own = [], _params_on(params, plan)
+    """own: the parameters of the setting. published: rows that the paper has, for some base."""
+    notes = []
     if table.published_columns:
-        if "world" in own.download.datasets:
+        if _is_drawn(own):
             notes.append(_UNLIKE)
         elif protocol != "paper":
             notes.append(_OTHER_RULES)
+    elif published and not table.published and table.paper:
+        notes.append(
+            f"The figures of {table.paper} are of {PUBLISHED_BASES[table.paper]}, not of this base "
+            "(report.published), and left out."
+        )
+    is_closed = any(column.setting == "closed" for column in table.columns)
+    if protocol == "paper" and is_closed and own.questions.order == "shuffled":
+        notes.append(_STORED_ORDER)
     if any(column.measure == "similarity" for column in table.columns):
         if own.score.encoder == SPELLING:
             notes.append(_BY_SPELLING)
         elif not has_paper_encoder(own):
             notes.append(f"Similarity is by {own.score.encoder}, not by the paper's encoder.")
     return tuple(notes)
+
+
+def _is_drawn(own: Params) -> bool:
+    return "world" in own.download.datasets
+
+
+def _is_published_base(paper: str | None, own: Params) -> bool:
+    """Whether published figures belong beside ours; beside drawn images for the shape alone."""
+    base = PUBLISHED_BASES.get(paper or "")
+    return _is_drawn(own) or own.report.published.get("base") == base
 
 
 def _params_on(params: Params, plan: Plan) -> Params:

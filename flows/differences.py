@@ -3,8 +3,8 @@
 An entry of `experiments` in params.yaml maps dotted keys to values. Words that are no keys:
 
     like: NAME          the differences of that entry come first
-    embedded: {...}     further ones for the embedded default alone: what was tuned for it
-    full_scale: {...}   further ones on top of a setting alone (--on)
+    embedded: {...}     further ones on the drawn world alone: what was tuned for it
+    full_scale: {...}   further ones on a setting (--on) that has other datasets
 
 A value that begins with `=` is relative: names and + - * // on the values that hold before the
 experiment, as in `= tapo.steps + 6` or `= paths.base`. `{seed}` within a value or a name of a
@@ -85,7 +85,8 @@ def differences_on(
     first = absolute(values, experiment_differences(experiments, setting))
     changed = with_differences(values, first)
     _check_budget(changed, experiments, name, setting)
-    own = absolute(changed, experiment_differences(experiments, name, is_full_scale=True))
+    is_full_scale = list(changed["download"]["datasets"]) != ["world"]
+    own = absolute(changed, experiment_differences(experiments, name, is_full_scale))
     return {**first, **own}
 
 
@@ -131,7 +132,8 @@ def _check_budget(
         for key, value in _blocks(experiments, chosen)[0].items():
             if not _OF_THE_SETTING.fullmatch(key) or _is_relative(value) or value in (0, None):
                 continue
-            held = _look_up(values, key)
+            with_differences(values, {key: value})  # refuses an unknown key in its own words
+            held = _entry(values, key)
             if held != value:
                 raise ValueError(
                     f"{name} cannot run on {setting}: {chosen} sets {key} to {value}, which is for "
@@ -175,6 +177,14 @@ def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Name | ast.Attribute):
         return _look_up(values, ast.unparse(node))
     raise TypeError(ast.unparse(node))
+
+
+def _entry(values: Mapping[str, Any], key: str) -> Any:
+    """The value of a known key; None for an entry that its mapping does not have yet."""
+    try:
+        return _look_up(values, key)
+    except KeyError:
+        return None
 
 
 def _look_up(values: Mapping[str, Any], key: str) -> Any:

@@ -19,19 +19,19 @@ from typing import Any
 
 from finer1.evaluation.experiments import Protocol
 from finer1.experiment_params import ExperimentGroup
-from finer1.params import Params, check_params, load_values
+from finer1.params import Params, check_params, load_values, with_differences
 from flows.comparing import build_tables, print_tables, write_tables
 from flows.durations import about
 from flows.forecast import Forecast
 from flows.listing import list_experiments, plan_seconds
-from flows.plan import Plan, Trial, plan_experiments
+from flows.plan import Plan, Trial, goes_with, plan_experiments
 from flows.processes import as_typed, stage_environment
 from flows.trials import Project, check_git, find_trials, is_tracked, run_trial
 from flows.values import data_differences
 from flows.weights import lacks, local_base, missing_weights
 from flows.workspace import hold, repair
 from tasks.exit_codes import BAD_INPUT, MACHINE
-from tasks.tracking import start_pipeline_run, tracking_uri
+from tasks.tracking import Status, start_pipeline_run, tracking_uri
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def run_experiments(chosen: Chosen, how: How, root: Path) -> int:
         tags = {"experiments": ", ".join(chosen.names), "setting": plan.setting or ""}
         tracker = start_pipeline_run(names, tags, root, {})
         parent = tracker.run_id() or ""
-        status = "FAILED"
+        status: Status = "FAILED"
         try:
             code = _run_trials(plan, project, _environment(root, data_root), parent, how)
             if not code:
@@ -85,7 +85,7 @@ def run_experiments(chosen: Chosen, how: How, root: Path) -> int:
                     tracker.log_file(path)
                 status = "FINISHED"
         finally:
-            tracker.finish({}, "FINISHED" if status == "FINISHED" else "FAILED")
+            tracker.finish({}, status)
     return code
 
 
@@ -106,7 +106,7 @@ def compare_experiments(
         name
         for name, entry in params.experiments.items()
         if isinstance(entry, ExperimentGroup)
-        and (chosen.setting is None or chosen.setting in entry.settings)
+        and goes_with(params.experiments, entry, chosen.setting)
     )
     values, asked = dict(project.values), partial(is_tracked, root)
     # Rows whose needs are not met stay: they may have been run elsewhere, or before.
@@ -203,10 +203,11 @@ def _run_trials(
     if not wanted:
         print(text)
         return 0
-    if plan.setting:
-        text += f"; memory and time: finer1 plan {plan.setting}"
+    values = dict(project.values)
+    own = with_differences(values, wanted[0].differences)
+    if list(own["download"]["datasets"]) != ["world"]:
+        text += f"; memory and time: finer1 plan {plan.setting or wanted[0].experiment}"
     else:
-        values = dict(project.values)
         forecast = Forecast(project.graph, values)
         seconds = plan_seconds(plan, values, forecast, done.__contains__)
         text += f", {about(seconds)} on two cores"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from finer1.planning.counts import num_seen, num_taught
 from tasks.identity import all_entries, look_up
 
 _START_S = 8.0
@@ -57,7 +58,12 @@ def _work(stage: str, values: Mapping[str, Any]) -> float:
         rollouts = tapo["anchor_rollouts"] + tapo["positive_rollouts"]
         return float(tapo["steps"] * tapo["prompts_per_step"] * rollouts)
     if stage == "sft":
-        return float(values["sft"]["epochs"] * values["split"]["sft_shots"])
+        sft, split, cot = values["sft"], values["split"], values["cot"]
+        if sft["steps"] is not None:
+            return float(sft["steps"] * sft["batch_size"])
+        seen = num_seen(values["download"]["world"]["taxonomy"], split["seen_fraction"])
+        rows = num_taught(seen, split["sft_shots"], cot["per_class"], cot["total"])
+        return float(sft["epochs"] * rows)
     return 1.0
 
 

@@ -10,7 +10,11 @@ from finer1.evaluation.metrics import CELLS
 from finer1.evaluation.verdicts import MODELS
 from finer1.experiment_params import ExperimentGroup, Need
 from finer1.params import Params, check_params, with_differences
+from finer1.tapo.settings import check_settings
 from flows.differences import Experiments, differences_on, find_entry, likenesses
+
+SECTIONS_OF_MODELS = ("predict", "robustness", "general", "analysis")
+"""Of params.yaml, each with further models to ask."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def check_models(params: Params, source: str, is_there: Callable[[Path], bool]) 
     """
     made = {params.paths.base, params.paths.sft, params.paths.tapo}
     made |= {params.paths.bases / name for name in params.pretrain.models}
-    for section in ("predict", "robustness", "general", "analysis"):
+    for section in SECTIONS_OF_MODELS:
         for name, entry in getattr(params, section).models.items():
             path = Path(entry.model)
             if not (path.is_absolute() or path in made or is_there(path)):
@@ -135,7 +139,11 @@ def check_models(params: Params, source: str, is_there: Callable[[Path], bool]) 
 def _group(
     params: Params, name: str, seeds: Sequence[int] | None, setting: str | None
 ) -> ExperimentGroup:
-    """The entry as a group: a single experiment compares the models of its run."""
+    """The entry as a group: a single experiment compares the models of its run.
+
+    It may run on any setting, since it fills no table of the paper; what it may change there is
+    differences_on's to refuse.
+    """
     entry = find_entry(params.experiments, name)
     if not isinstance(entry, ExperimentGroup):
         titles = {model: f"{name}: {model}" for model in MODELS}
@@ -154,10 +162,18 @@ def _group(
     return entry.model_copy(update={"seeds": tuple(seeds or entry.seeds)})
 
 
+def goes_with(experiments: Experiments, group: ExperimentGroup, setting: str | None) -> bool:
+    """Whether the group is for the setting; all are for the embedded default (None).
+
+    Raises ValueError for an unknown setting, naming the nearest.
+    """
+    return setting is None or bool(set(likenesses(experiments, setting)) & set(group.settings))
+
+
 def _check_setting(
     experiments: Experiments, name: str, group: ExperimentGroup, setting: str | None
 ) -> None:
-    if setting is None or set(likenesses(experiments, setting)) & set(group.settings):
+    if goes_with(experiments, group, setting):
         return
     if not group.settings:
         raise ValueError(f"{name} is about the embedded default alone; run it without --on")
@@ -179,6 +195,10 @@ def _checked(
     source = f"experiment {experiment}" + (f" on {setting}" if setting else "")
     own = check_params(with_differences(values, differences), source)
     check_models(own, source, around.is_tracked)
+    try:
+        check_settings(own.tapo)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
     return differences, own
 
 

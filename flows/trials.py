@@ -32,6 +32,8 @@ _RECORDS = Path(".dvc/tmp/finer1/trials")
 _LINES_SHOWN = 15
 _IS_LOCKED = "Unable to acquire lock"
 _LOCK_TRIES, _LOCK_PAUSE_S = 20, 3.0
+_NOT_READ = ("runtime", "experiments", "comparison")
+"""Sections that change no result of a run."""
 _LARGE_BYTES = 64 * 2**20
 """Files above it, weights, are known by size and time of change."""
 
@@ -56,8 +58,13 @@ class Found:
     """Commit of the DVC experiment; None when there is none."""
 
 
-def find_trials(trials: tuple[Trial, ...], project: Project) -> dict[str, Found]:
-    """Name of each run -> what there is of it."""
+def find_trials(
+    trials: tuple[Trial, ...], project: Project, is_elsewhere: bool = False
+) -> dict[str, Found]:
+    """Name of each run -> what there is of it.
+
+    is_elsewhere: the data and the base need not be here; the recorded ones count.
+    """
     revisions = experiment_revisions(project.root, {trial.name for trial in trials})
     found = {}
     for trial in trials:
@@ -65,7 +72,7 @@ def find_trials(trials: tuple[Trial, ...], project: Project) -> dict[str, Found]
         record = _read_record(trial, project.root)
         state: State = "missing" if revision is None else "stale"
         if record and record["revision"] == revision:
-            differences = {**trial.differences, **record["extra"], **trial.extra}
+            differences = {**trial.differences, **(record["extra"] if is_elsewhere else {})}
             if record["fingerprint"] == fingerprint(differences, project):
                 state = "done"
         found[trial.name] = Found(state, revision)
@@ -79,7 +86,7 @@ def fingerprint(differences: Mapping[str, object], project: Project) -> str:
     made = {str(path) for entry in entries.values() for path in _outs(entry)}
     read = {str(path) for entry in entries.values() for path in entry.get("deps", [])} - made
     content = {
-        "params": {k: v for k, v in values.items() if k not in ("runtime", "experiments")},
+        "params": {k: v for k, v in values.items() if k not in _NOT_READ},
         "commands": {name: entry.get("cmd") for name, entry in entries.items()},
         "files": {path: _content(project.root / path) for path in sorted(read)},
     }
@@ -107,7 +114,7 @@ def run_trial(trial: Trial, project: Project, environ: Mapping[str, str], parent
     }
     code, metrics = 1, {}
     try:
-        code = _run(trial, root, own)
+        code = _run(trial, project, own)
         if not code:
             revision = experiment_revisions(root, {trial.name})[trial.name]
             path = Path(str(project.values["paths"]["metrics"])) / "score.json"
@@ -120,11 +127,31 @@ def run_trial(trial: Trial, project: Project, environ: Mapping[str, str], parent
     return code
 
 
-def _run(trial: Trial, root: Path, environ: Mapping[str, str]) -> int:
+def overrides(differences: Mapping[str, object], values: Mapping[str, Any]) -> list[str]:
+    """The differences in Hydra's grammar: with_differences, on `values`, by other means.
+
+    Hydra merges a mapping into the one that is there, which therefore goes first.
+    """
+    words = []
+    for key, value in differences.items():
+        if isinstance(value, dict) and _has(values, key):
+            words.append(f"~{key}")
+        words.append(f"++{key}={hydra_value(value)}")  # A mapping's entry may be new.
+    return words
+
+
+def _has(values: Any, key: str) -> bool:
+    for part in key.split("."):
+        if part not in values:
+            return False
+        values = values[part]
+    return True
+
+
+def _run(trial: Trial, project: Project, environ: Mapping[str, str]) -> int:
+    root = project.root
     settings = [
-        word
-        for key, value in trial.differences.items()
-        for word in ("-S", f"++{key}={hydra_value(value)}")  # A mapping's entry may be new.
+        word for item in overrides(trial.differences, project.values) for word in ("-S", item)
     ]
     code_file = exit_file(root, trial.name)
     code_file.unlink(missing_ok=True)

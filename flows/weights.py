@@ -10,6 +10,7 @@ from finer1.engines.local_models import find_snapshot
 from finer1.experiment_params import Need
 from finer1.params import Params
 from finer1.zoo.entry import read_entry
+from flows.plan import SECTIONS_OF_MODELS
 
 _ZOO = Path("finer1/zoo")
 _LOCAL_ENGINES = ("vllm", "transformers")
@@ -24,6 +25,8 @@ def missing_weights(params: Params, home: Path, is_tracked: Callable[[Path], boo
     for section, engine in (("concepts", params.concepts.engine), ("cot", params.cot.engine)):
         found.append(_missing_teacher(f"{section}.engine", engine, home))
     encoders = {"triplets.encoder": params.triplets.encoder, "score.encoder": params.score.encoder}
+    if params.cot.source == "teacher":
+        encoders["concepts.encoder"] = params.concepts.encoder
     if params.questions.options == "clip":
         encoders["questions.encoder"] = params.questions.encoder
     for key, encoder in encoders.items():
@@ -42,11 +45,16 @@ def local_base(params: Params, home: Path, is_tracked: Callable[[Path], bool]) -
     if base.is_absolute() or _is_copied(params, is_tracked) or not (home / base).is_dir():
         return {}
     place = str((home / base).resolve())
-    models = params.model_dump(mode="json")["predict"]["models"]
-    for entry in models.values():
-        if Path(entry["model"]) == base:
-            entry["model"] = place
-    return {"paths.base": place} | ({"predict.models": models} if models else {})
+    found: dict[str, object] = {"paths.base": place}
+    values = params.model_dump(mode="json")
+    for section in SECTIONS_OF_MODELS:
+        models = values[section]["models"]
+        for entry in models.values():
+            if Path(entry["model"]) == base:
+                entry["model"] = place
+        if models:
+            found[f"{section}.models"] = models
+    return found
 
 
 def lacks(need: Need, params: Params, home: Path) -> str | None:
@@ -56,7 +64,7 @@ def lacks(need: Need, params: Params, home: Path) -> str | None:
         return next((sentence for sentence in found if sentence), None)
     if need == "decisions":
         path = home / params.paths.decisions
-        if params.review.stand_in != "none":
+        if params.review.stand_in != "none" and params.download.datasets == ("world",):
             return None
         if path.is_file() and path.stat().st_size:
             return None
@@ -93,7 +101,7 @@ def _missing_teacher(key: str, engine: str, home: Path) -> str | None:
 
 def _missing_encoder(key: str, encoder: str, home: Path) -> str | None:
     kind, _, name = encoder.partition(":")
-    if kind == "siglip":
+    if kind in ("siglip", "hf", "st"):
         return _missing_hub(key, name, home)
     if kind == "open_clip":
         missing = missing_open_clip(encoder, home)

@@ -101,8 +101,6 @@ class Difference:
     seeds: tuple[int, ...]
     differences: tuple[float, ...]
     """One per seed."""
-    over_classes: Interval
-    """Classes resampled, the trained seeds taken as given."""
     decision: Decision
     """With the interval over classes and seeds: what other training seeds may give."""
 
@@ -162,7 +160,6 @@ def compare(
                     column,
                     seeds,
                     _per_seed(parts, seeds),
-                    average_interval(parts, bootstrap, resample_runs=False),
                     decide_average(parts, bootstrap, margin),
                 )
             )

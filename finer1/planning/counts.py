@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -96,7 +97,12 @@ def count(params: Params, base: Path) -> Counts:
     rationale = _rationale_tokens(params)
     is_taught = params.cot.source == "teacher"
     shots = seen * params.split.sft_shots
-    rows = shots if is_taught else sum(size.rationales for size in datasets.values())
+    cot = params.cot
+    taught = num_taught(seen, params.split.sft_shots, cot.per_class, cot.total)
+    rows = taught if is_taught else sum(size.rationales for size in datasets.values())
+    sft_steps = params.sft.steps
+    if sft_steps is None:
+        sft_steps = math.ceil(params.sft.epochs * rows / params.sft.batch_size)
     asked = sum(
         min(size.test, params.questions.images_per_class * (size.seen + size.unseen))
         for size in datasets.values()
@@ -109,12 +115,24 @@ def count(params: Params, base: Path) -> Counts:
         rollout=_at_most(params.tapo.max_completion_tokens, rationale.mean),
         answer=_at_most(params.predict.max_tokens, rationale.mean),
         sft_rows=rows,
-        sft_steps=math.ceil(params.sft.epochs * rows / params.sft.batch_size),
+        sft_steps=sft_steps,
         tapo_prompts=seen * params.split.tapo_shots,
         captions=shots * _INSTRUCTIONS * params.concepts.captions_per_instruction,
-        rationales_asked=shots if is_taught else 0,
+        rationales_asked=taught if is_taught else 0,
         questions=2 * asked,
     )
+
+
+def num_taught(seen: int, shots: int, per_class: int | None, total: int | None) -> int:
+    """Images of `seen` sub-categories that a teacher is asked about: cot.per_class, cot.total."""
+    asked = seen * (shots if per_class is None else min(shots, per_class))
+    return asked if total is None else min(asked, total)
+
+
+def num_seen(taxonomy: str, seen_fraction: float) -> int:
+    """Seen sub-categories of a drawn world (finer1/splits.py rounds down in each category)."""
+    numbers = Counter(item.category for item in load_taxonomy(taxonomy).species)
+    return sum(int(seen_fraction * number) for number in numbers.values())
 
 
 def tapo_epochs(params: Params, counts: Counts) -> float:
@@ -160,10 +178,7 @@ def _size(name: str, params: Params) -> DatasetSize:
         )
     world = params.download.world
     species = load_taxonomy(world.taxonomy).species
-    categories: dict[str, int] = {}
-    for item in species:
-        categories[item.category] = categories.get(item.category, 0) + 1
-    seen = sum(int(params.split.seen_fraction * number) for number in categories.values())
+    seen = num_seen(world.taxonomy, params.split.seen_fraction)
     per_class = world.train_per_class + world.validation_per_class
     images = len(species) * (per_class + world.test_per_class)
     return DatasetSize(

@@ -48,9 +48,10 @@ def refusals(phases: Sequence[Phase], machine: Machine) -> list[str]:
     for phase in phases:
         if phase.total > machine.gpu_bytes:
             largest = max(phase.parts, key=lambda name: phase.parts[name])
+            remedies = phase.remedies or ("take a GPU with more memory",)
             sentences.append(
                 f"{phase.stage}, {phase.name}: needs {phase.total / 2**30:.0f} GiB of a GPU, most "
                 f"of it for {largest}, and {machine.gpu_bytes / 2**30:.0f} GiB can be had; "
-                f"{', or '.join(phase.remedies)}"
+                f"{', or '.join(remedies)}"
             )
     return sentences

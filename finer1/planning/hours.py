@@ -43,7 +43,8 @@ def list_efforts(
     if params.cot.source == "teacher":
         asked = counts.rationales_asked * counts.rationale.mean
         efforts.append(Effort("cot", asked, 0, None))
-    efforts.append(_sft(params, model, counts, gpu))
+    if counts.sft_steps:
+        efforts.append(_sft(params, model, counts, gpu))
     if params.tapo.steps:
         efforts.append(_tapo(params, model, counts, machine, gpu))
     efforts.append(_predict(params, model, counts, machine, gpu))

@@ -13,7 +13,9 @@ from finer1.planning.training import Method, Peak, backward_peak, optimizer_peak
 
 
 def sft_phases(params: Params, model: Architecture, counts: Counts) -> list[Phase]:
-    """Stage 1, in one process: backward and optimizer."""
+    """Stage 1, in one process: backward and optimizer; none where it keeps the base's weights."""
+    if params.sft.steps == 0:
+        return []
     method = _method(params, 0, params.sft.train_vision)
     rows = sft_rows(params)
     method = replace(method, accumulates=params.sft.batch_size > rows)
@@ -60,10 +62,20 @@ def tapo_phases(
     if settings.train_vision:
         remedies.append("set tapo.train_vision to false")
     rollouts = rollout_phase(params, model, counts, method, machine, tuple(remedies))
+    if is_awake(params):
+        remedies.append("set runtime.vllm.sleep_level to 1")
     training = _training_phases(
         "tapo", params, model, forward, method, machine.gpus, tuple(remedies)
     )
+    if is_awake(params):
+        share = int(params.runtime.vllm.memory_share * machine.gpu_bytes)
+        training = [replace(phase, parts={**phase.parts, "vLLM": share}) for phase in training]
     return [rollouts, *training]
+
+
+def is_awake(params: Params) -> bool:
+    """Whether vLLM keeps its share of the GPU while the policy is trained."""
+    return params.runtime.engine == "vllm" and params.runtime.vllm.sleep_level == 0
 
 
 def tapo_trained(params: Params, model: Architecture) -> int:

@@ -8,6 +8,7 @@ with none: what a run's base is called elsewhere cannot be read off its weights.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from finer1.evaluation.metrics import BOUNDS, Side
 from finer1.evaluation.verdicts import MODELS
@@ -110,9 +111,17 @@ def published_rows(params: Params) -> dict[str, str]:
 
 
 def has_paper_encoder(params: Params) -> bool:
-    """True when ours is measured with the text encoder of the paper, named by the hub's commit."""
+    """True when ours is measured with the text encoder of the paper.
+
+    It is named by the hub's commit, or by a folder of its name; `<owner>/<name>` alone is neither.
+    """
     name, _, commit = params.score.encoder.partition("@")
-    return name == PAPER_ENCODER and bool(commit)
+    if name == PAPER_ENCODER:
+        return bool(commit)
+    kind, _, folder = name.partition(":")
+    paper_kind, _, hub_id = PAPER_ENCODER.partition(":")
+    is_folder = not commit and folder.count("/") != 1
+    return kind == paper_kind and is_folder and Path(folder).name == hub_id.partition("/")[2]
 
 
 def average(cells: Sequence[Compared]) -> Compared:

@@ -11,10 +11,11 @@ Row = Mapping[str, object]
 
 FIELDS = (
     *("group", "paper", "setting", "kind", "row", "base", "column", "protocol"),
-    *("value", "low", "high", "seeds", "per_seed", "published", "answer"),
+    *("value", "low", "high", "seeds", "per_seed", "deviation", "published", "answer"),
     *("num_classes", "needed_classes", "needed_seeds"),
 )
-"""kind: row or difference. low, high: over classes and seeds. published: as a share, too."""
+"""kind: row or difference. low, high: over classes and seeds. deviation: over seeds.
+published: as a share, too."""
 
 
 def table_rows(table: ExperimentTable) -> list[Row]:
@@ -33,6 +34,7 @@ def table_rows(table: ExperimentTable) -> list[Row]:
                 **asdict(item.pooled),
                 "seeds": list(item.seeds),
                 "per_seed": list(item.values),
+                "deviation": item.deviation,
                 "published": None if paper is None else round(paper / 100, 6),
             }
         )
@@ -49,6 +51,7 @@ def table_rows(table: ExperimentTable) -> list[Row]:
                 **asdict(decision.interval),
                 "seeds": list(change.seeds),
                 "per_seed": list(change.differences),
+                "deviation": change.deviation,
                 "answer": decision.answer,
                 "num_classes": decision.num_classes,
                 "needed_classes": decision.needed and decision.needed.num_classes,

@@ -13,7 +13,6 @@ from finer1.evaluation.statistics import Interval
 from finer1.report.published_ablations import published_ablations
 from finer1.report.table import percent, points
 
-SHORT = {"differs": "differs", "no difference": "no difference", "open": "open"}
 _MEASURES = {
     ("accuracy", "shuffled"): "accuracy",
     ("accuracy", "paper"): "inclusion",
@@ -43,6 +42,11 @@ class ExperimentTable:
     """Title -> what is not there of it."""
     notes: tuple[str, ...]
     """What must stand below."""
+
+    @property
+    def stem(self) -> str:
+        """Name of its files and of its place on the page, one per group and setting."""
+        return f"{self.setting}-{self.name}" if self.setting else self.name
 
     @property
     def heading(self) -> str:
@@ -189,24 +193,25 @@ def interval_text(interval: Interval, is_difference: bool) -> str:
     return f"{word(interval.value)} [{word(interval.low)}, {word(interval.high)}]"
 
 
-def seeds_text(values: Sequence[float], is_difference: bool) -> str:
-    """`(69.2 80.0 72.9)`, a figure per seed."""
+def seeds_text(values: Sequence[float], is_difference: bool, deviation: float | None) -> str:
+    """`(69.2 80.0 72.9; sd 5.5)`: a figure per seed, and how they deviate."""
     word = points if is_difference else percent
-    return f"({' '.join(word(value) for value in values)})"
+    spread = "" if deviation is None else f"; sd {percent(deviation)}"
+    return f"({' '.join(word(value) for value in values)}{spread})"
 
 
 def _summary(item: Summary | None, with_seeds: bool) -> str:
     if item is None:
         return "-"
     text = interval_text(item.pooled, False)
-    return f"{text} {seeds_text(item.values, False)}" if with_seeds else text
+    return f"{text} {seeds_text(item.values, False, item.deviation)}" if with_seeds else text
 
 
 def _change(item: Difference | None, with_seeds: bool) -> str:
     if item is None:
         return "-"
-    text = f"{interval_text(item.decision.interval, True)} {SHORT[item.decision.answer]}"
-    return f"{text} {seeds_text(item.differences, True)}" if with_seeds else text
+    text = f"{interval_text(item.decision.interval, True)} {item.decision.answer}"
+    return f"{text} {seeds_text(item.differences, True, item.deviation)}" if with_seeds else text
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -47,7 +47,9 @@ def render_experiments(tables: Sequence[ExperimentTable], confidence: float) -> 
         confidence=f"{100 * confidence:.0f}",
         tables=[
             {
+                "id": table.stem,
                 "name": table.name,
+                "setting": table.setting,
                 "heading": table.heading,
                 "where": where(table),
                 "columns": [column_name(column) for column in table.columns],
@@ -76,7 +78,7 @@ def _row_cell(table: ExperimentTable, title: str, column: Column) -> _Cell | Non
     if item is None:
         return _Cell("", "", "", published)
     value, interval = _figure(item.pooled, False)
-    return _Cell(value, interval, seeds_text(item.values, False), published)
+    return _Cell(value, interval, seeds_text(item.values, False, item.deviation), published)
 
 
 def _change_cell(table: ExperimentTable, pair: tuple[str, str], column: Column) -> _Cell | None:
@@ -84,7 +86,7 @@ def _change_cell(table: ExperimentTable, pair: tuple[str, str], column: Column) 
     if item is None:
         return None
     value, interval = _figure(item.decision.interval, True)
-    seeds = seeds_text(item.differences, True)
+    seeds = seeds_text(item.differences, True, item.deviation)
     return _Cell(value, interval, seeds, answer=item.decision.answer)
 
 

@@ -9,6 +9,14 @@ _FOLDER = Path(__file__).parents[1] / "reference/published"
 _UNSEEN = "open/unseen/similarity"
 _SIDES = {"seen": "closed/seen/accuracy", "unseen": "closed/unseen/accuracy"}
 
+PUBLISHED_BASES = {
+    **dict.fromkeys(("Figure 3a", "Figure 3b", "Figure 3c"), "Qwen2.5-VL-3B"),
+    **dict.fromkeys(("Table 3a", "Table 3b"), "Qwen2.5-VL-3B"),
+    "Table 3c": "Qwen2-VL-2B",
+    "Table 7": "openpangu-vl-7b",
+}
+"""Table or figure -> the base that its figures are of, as the published tables call it."""
+
 Published = Mapping[str, Mapping[str, float]]
 """What the paper's table calls a row -> column as in params.yaml -> per cent."""
 

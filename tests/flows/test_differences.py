@@ -3,6 +3,8 @@ import pytest
 from flows.differences import absolute, differences_on, experiment_differences
 
 VALUES = {
+    "download": {"datasets": ["world"]},
+    "split": {"sft_shots": 1},
     "paths": {"base": "models/base/world"},
     "sft": {"lr": 3.0e-4, "epochs": 2, "target": "rationale"},
     "tapo": {"steps": 40, "minibatches": 2, "lr": 1.0e-4},
@@ -55,6 +57,19 @@ def test_on_a_setting_full_scale_stands_in_place_of_embedded():
 def test_relative_values_of_an_experiment_see_the_setting():
     experiments = {"big": {"tapo.steps": 47}, "more": {"tapo.steps": "= tapo.steps + 6"}}
     assert differences_on(VALUES, experiments, "more", "big") == {"tapo.steps": 53}
+
+
+def test_which_block_counts_on_a_setting_follows_from_its_datasets():
+    block = {"embedded": {"sft.epochs": 3}, "full_scale": {"sft.epochs": 5}}
+    experiments = {"e": block, "worlds": {}, "photos": {"download.datasets": ["bird"]}}
+    assert differences_on(VALUES, experiments, "e", "worlds") == {"sft.epochs": 3}
+    assert differences_on(VALUES, experiments, "e", "photos")["sft.epochs"] == 5
+
+
+def test_an_unknown_key_is_refused_on_a_setting_too():
+    experiments = {"big": {}, "e": {"tapo.warmup_step.steps": 5}}
+    with pytest.raises(ValueError, match="tapo.warmup_step.steps is not a known key; the nearest"):
+        differences_on(VALUES, experiments, "e", "big")
 
 
 def test_an_experiment_may_not_change_the_budget_of_a_setting():

@@ -181,7 +181,7 @@ def test_a_group_fills_its_table_and_leaves_the_folder(project, commit, capsys):
     assert re.search(r"Five - Two +\+30\.0 \[", told)
     kept = (project / "data/experiments/both.md").read_text()
     assert "| Five - Two | +30.0 [" in kept
-    assert "(+30.0 +30.0)" in kept
+    assert "(+30.0 +30.0; sd 0.0)" in kept
     assert "Figure 3c: a test" in (project / "data/experiments/index.html").read_text()
     status = subprocess.run(
         ["git", "status", "--short", "--untracked-files=no"],

@@ -30,8 +30,10 @@ GRAPH = {
 }  # fmt: skip
 VALUES = {
     "seed": 0,
-    "split": {"sft_shots": 1},
-    "sft": {"epochs": 2},
+    "download": {"world": {"taxonomy": "embedded"}},
+    "split": {"sft_shots": 1, "seen_fraction": 0.6},
+    "cot": {"per_class": None, "total": None},
+    "sft": {"epochs": 2, "steps": None, "batch_size": 8},
     "tapo": {"steps": 40, "prompts_per_step": 10, "anchor_rollouts": 5, "positive_rollouts": 5},
     "predict": {"models": {}},
 }

@@ -1,6 +1,7 @@
 import pytest
 
-from finer1.params import load_params, load_values
+from finer1.params import check_params, load_params, load_values, with_differences
+from finer1.planning.counts import count
 from finer1.sft import SftPlan
 from finer1.splits import choose_seen
 from finer1.world.taxonomies import load_taxonomy
@@ -124,7 +125,13 @@ def test_a_model_that_a_copy_finds_is_asked(values, path):
 def large(values):
     """Values with a full-scale setting and experiments that can run on it."""
     values["experiments"] |= {
-        "large": {"sft.lr": 5.0e-6, "sft.epochs": 10, "sft.max_epochs": 10, "tapo.steps": 47},
+        "large": {
+            "download.datasets": ["bird"],
+            "sft.lr": 5.0e-6,
+            "sft.epochs": 10,
+            "sft.max_epochs": 10,
+            "tapo.steps": 47,
+        },
         "larger": {"like": "large", "sft.batch_size": 64},
         "tuned": {"split.sft_shots": 4, "embedded": {"sft.lr": 6.0e-4}},
         "longer": {"tapo.steps": "= tapo.steps + 6"},
@@ -138,6 +145,7 @@ def test_on_a_setting_its_differences_come_first_and_what_was_tuned_for_the_defa
     tuned, longer = plan.trials
     assert tuned.name == "large-tuned-seed3"
     assert tuned.differences == {
+        "download.datasets": ["bird"],
         "sft.lr": 5.0e-6, "sft.epochs": 10, "sft.max_epochs": 10, "tapo.steps": 47,
         "split.sft_shots": 4, "seed": 3,
     }  # fmt: skip
@@ -227,22 +235,47 @@ def test_an_unknown_experiment_names_the_nearest_one(values):
         plan_experiments(values, ["fats"], None, no_data, is_tracked)
 
 
-def test_the_training_methods_make_the_steps_of_both_stages(repository):
-    # Figure 3a compares them at equal optimizer steps.
-    values = load_values(repository / "params.yaml")
-    params = load_params(repository / "params.yaml")
+def num_sft_steps(params):
+    """Steps of stage 1 of Fine-R1 itself."""
+    if params.cot.source == "released":
+        return count(params, params.paths.base).sft_steps
     classes = {("world", item.category, item.name) for item in load_taxonomy("embedded").species}
     num_seen = len(choose_seen(classes, params.split, params.seed))
-    num_sft = SftPlan(num_seen * params.split.sft_shots, params.sft, params.seed).num_steps
-    fine_r1 = num_sft + params.tapo.steps * params.tapo.minibatches
-    answer_only = differences_on(values, params.experiments, "answer_only", None)
-    assert answer_only["sft.steps"] == fine_r1
-    assert answer_only["tapo.steps"] == 0
+    return SftPlan(num_seen * params.split.sft_shots, params.sft, params.seed).num_steps
+
+
+@pytest.mark.parametrize("setting", [None, "fine_r1_3b", "fine_r1_7b"])
+def test_the_training_methods_make_the_steps_of_both_stages(repository, setting):
+    # Figure 3a compares them at equal optimizer steps.
+    values = load_values(repository / "params.yaml")
+    experiments = load_params(repository / "params.yaml").experiments
+
+    def on(name):
+        differences = differences_on(values, experiments, name, setting)
+        return check_params(with_differences(values, differences), name)
+
+    fine_r1, answer_only = on("tapo"), on("answer_only")
+    num_steps = num_sft_steps(fine_r1) + fine_r1.tapo.steps * fine_r1.tapo.minibatches
+    assert (answer_only.sft.steps, answer_only.tapo.steps) == (num_steps, 0)
     for name in ("cls_rl", "no_thinking_rl"):
-        differences = differences_on(values, params.experiments, name, None)
-        surplus = differences["tapo.steps"] * params.tapo.minibatches - fine_r1
-        assert differences["sft.steps"] == 0
-        assert 0 <= surplus < params.tapo.minibatches  # a rollout batch is not broken up
+        other = on(name)
+        surplus = other.tapo.steps * other.tapo.minibatches - num_steps
+        assert other.sft.steps == 0
+        assert 0 <= surplus < other.tapo.minibatches  # a rollout batch is not broken up
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [("figure_3a", "fine_r1_3b"), ("figure_3c", "fine_r1_7b")]
+)
+def test_a_figure_is_planned_on_its_setting(repository, name, setting):
+    values = load_values(repository / "params.yaml")
+    assert plan_experiments(values, [name], [0], no_data, is_tracked, setting).trials
+
+
+def test_settings_of_stage_2_that_contradict_each_other_are_refused(values):
+    values["experiments"]["odd"] = {"tapo.prompts_per_step": 9, "tapo.minibatches": 2}
+    with pytest.raises(ValueError, match=r"experiment odd: tapo\.minibatches \(2\) must divide"):
+        plan_experiments(values, ["odd"], None, no_data, is_tracked)
 
 
 def test_answers_are_learnt_from_the_images_of_both_stages(repository):

@@ -3,7 +3,7 @@ import shutil
 import pytest
 from dvc.repo import Repo
 
-from finer1.params import check_params, load_values
+from finer1.params import ExperimentGroup, check_params, load_params, load_values
 from finer1.report.published import published_tables
 from flows import cli
 from flows.differences import experiment_differences
@@ -42,10 +42,27 @@ def test_every_stage_of_a_full_scale_setting_resolves(own_copy, name):
     assert commands["tapo"] == "exec python -m tasks.tapo"
     assert commands["predict@base"] == "exec python -m tasks.predict base"
     listed = {name.partition("@")[0] for name in commands}
-    optional = {"baseline", "robustness", "general"}  # a stage for each model that is named
+    # A stage for each model that is named.
+    optional = {"baseline", "robustness", "general", "pretrain", "analysis"}
     assert listed | optional == {*load_values(own_copy / "dvc.yaml")["stages"]} | optional
     read = {str(item.def_path) for item in stages["sft"].deps}
     assert params.paths.base.as_posix() in read
+
+
+@pytest.mark.parametrize("setting", ["fine_r1_3b", "fine_r1_3b_teacher"])
+def test_a_full_scale_setting_pins_whatever_an_experiment_changes(repository, setting):
+    # Otherwise what is made of the default would change it: an experiment's own base line.
+    experiments = load_params(repository / "params.yaml").experiments
+    pinned = experiment_differences(experiments, setting).keys()
+    groups = [e for e in experiments.values() if isinstance(e, ExperimentGroup)]
+    changed = {
+        key
+        for group in groups
+        if setting in group.settings
+        for row in group.rows.values()
+        for key in experiment_differences(experiments, row.partition("/")[0], is_full_scale=True)
+    }
+    assert changed - pinned <= {"predict.models"}
 
 
 @pytest.mark.parametrize("name", FULL_SCALE)

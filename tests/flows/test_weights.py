@@ -43,11 +43,18 @@ def test_an_untracked_base_is_named_by_its_place_and_so_are_questions_to_it(valu
         "cot": {"model": "models/base/big", "strategy": "cot", "max_tokens": None},
         "own": {"model": "models/tapo", "strategy": "cot", "max_tokens": None},
     }
-    params = changed(values, paths__base="models/base/big", predict__models=models)
+    params = changed(
+        values,
+        paths__base="models/base/big",
+        predict__models=models,
+        analysis__models={"base": {"model": "models/base/big"}},
+    )
     found = local_base(params, tmp_path, in_git)
     place = str(tmp_path / "models/base/big")
     assert found["paths.base"] == place
     assert [entry["model"] for entry in found["predict.models"].values()] == [place, "models/tapo"]
+    assert found["analysis.models"]["base"]["model"] == place
+    assert "general.models" not in found
 
 
 def test_a_tracked_base_needs_no_place(values, repository):
@@ -59,6 +66,7 @@ def test_a_tracked_base_needs_no_place(values, repository):
     [
         ("cot__engine", "openai:teacher", "cot.engine: openai:teacher needs the address"),
         ("cot__engine", f"vllm:some/model@{'0' * 40}", "cot.engine: some/model is not on"),
+        ("concepts__encoder", f"hf:some/text@{'0' * 40}", "concepts.encoder: some/text is not on"),
         ("score__encoder", f"siglip:some/text@{'0' * 40}", "hf download some/text --revision 000"),
         pytest.param(
             "triplets__encoder", "open_clip:ViT-L-16-SigLIP2-384:webli",
@@ -95,8 +103,11 @@ def test_decisions_are_lines_of_their_file_or_of_the_worlds_reviewer(values, tmp
     assert lacks("decisions", params, tmp_path) == (
         "data/decisions.jsonl holds no decisions; make some: finer1 review"
     )
-    stand_in = changed(values, review__mode="apply", review__stand_in="world")
+    in_place = {"review__mode": "apply", "review__stand_in": "world"}
+    stand_in = changed(values, **in_place)
     assert lacks("decisions", stand_in, tmp_path) is None
+    photos = changed(values, **in_place, download__datasets=["world", "bird"])
+    assert "holds no decisions" in lacks("decisions", photos, tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/decisions.jsonl").write_text("{}\n")
     assert lacks("decisions", params, tmp_path) is None

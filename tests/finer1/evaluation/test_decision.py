@@ -115,6 +115,15 @@ def test_classes_that_would_decide_are_counted_from_the_components():
     assert decision.needed.num_seeds is None
 
 
+def test_new_seeds_bring_new_classes_where_each_seed_has_its_own():
+    # As above with other classes at each seed: 20 of them, and 106.7 would do, which are 10.67
+    # seeds of 10 classes, or 53.4 classes at each of 2 seeds.
+    table = {s: {f"{s}-{k}": 0.12 if k % 2 else -0.08 for k in range(10)} for s in range(2)}
+    decision = decided(table)
+    assert decision.answer == "open"
+    assert (decision.needed.num_seeds, decision.needed.num_classes) == (11, 54)
+
+
 def test_near_zero_it_is_the_margin_that_would_decide():
     # As above with mean 0: the half-width has to fall to the margin of 2 points.
     table = {s: {f"c{k}": 0.1 if k % 2 else -0.1 for k in range(10)} for s in range(2)}

@@ -37,7 +37,6 @@ def test_difference_pairs_equal_seeds(run):
     # Seed 0 gains one of two, seed 1 both; seed 2 has no partner.
     assert difference.seeds == (0, 1)
     assert difference.differences == (0.5, 1)
-    assert difference.over_classes.value == 0.75
 
 
 def test_resampling_seeds_widens_the_interval(run):
@@ -46,8 +45,7 @@ def test_resampling_seeds_widens_the_interval(run):
         run("TAPO", 0, True, True), run("TAPO", 1, True, True),
     ]  # fmt: skip
     (difference,) = compare(runs, [("TAPO", "SFT")], SEEN, BOOTSTRAP, 0.02)
-    # Per class the gain is 1/2 in mean; seed 0 gains 1, seed 1 gains 0.
-    assert (difference.over_classes.low, difference.over_classes.high) == (0.5, 0.5)
+    # Per class the gain is 1/2 in mean, at either; seed 0 gains 1, seed 1 gains 0.
     both = difference.decision.interval
     assert (both.low, both.high) == (0, 1)
 

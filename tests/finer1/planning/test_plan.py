@@ -163,6 +163,33 @@ def test_an_experiment_without_stage_2_has_no_phase_of_it(planned):
     assert {effort.stage for effort in plan.efforts} == {"concepts", "cot", "sft", "predict"}
 
 
+def test_steps_and_rationales_are_those_that_are_asked_for(settings):
+    def counted(**changes):
+        params = settings("tapo", **changes)
+        return count(params, params.paths.base)
+
+    assert counted(**{"sft.steps": 91}).sft_steps == 91
+    few = counted(**{"split.sft_shots": 3, "cot.per_class": 2})
+    assert (few.rationales_asked, few.sft_rows) == (84, 84)  # of 42 seen classes
+    assert counted(**{"split.sft_shots": 3, "cot.total": 100}).rationales_asked == 100
+
+
+def test_an_experiment_that_keeps_the_base_has_no_phase_of_stage_1(planned):
+    plan = planned("cls_rl")
+    assert "sft" not in {phase.stage for phase in plan.phases}
+    assert "sft" not in {effort.stage for effort in plan.efforts}
+
+
+def test_vllm_that_never_sleeps_is_there_while_the_policy_is_trained(planned):
+    asleep, awake = (
+        totals(planned("fine_r1_3b", **{"runtime.vllm.sleep_level": level})) for level in (1, 0)
+    )
+    share = 0.3 * planned("fine_r1_3b").machine.gpu_bytes / 2**30
+    for name in ("forward and backward", "optimizer"):
+        assert awake["tapo", name] == pytest.approx(asleep["tapo", name] + share, abs=0.01)
+    assert awake["tapo", "rollouts"] == asleep["tapo", "rollouts"]
+
+
 def test_micro_batches_are_those_of_the_stages(settings):
     params = settings("fine_r1_3b", **{"runtime.micro_batch": 25})
     assert sft_rows(params) == 16  # the largest divisor of 64

@@ -108,7 +108,7 @@ def test_similarity_by_another_encoder_has_no_difference(compare):
         ("siglip:google/siglip-base-patch16-256@0", 60 - 78.90),
         ("siglip:google/siglip-so400m-patch14-384@0", None),
         ("siglip:google/siglip-base-patch16-2567@0", None),
-        # Folders, whatever they are called.
+        ("siglip:models/encoders/siglip-base-patch16-256", 60 - 78.90),
         ("siglip:models/encoder", None),
         ("siglip:google/siglip-base-patch16-256", None),
     ],

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -37,9 +38,7 @@ def table():
             Summary("SFT", COLUMN, (0, 1), (0.65, 0.69), Interval(0.67, 0.6, 0.75)),
             Summary("TAPO", COLUMN, (0, 1), (0.8, 0.84), Interval(0.82, 0.75, 0.88)),
         ),
-        differences=(
-            Difference("TAPO", "SFT", COLUMN, (0, 1), (0.1, 0.2), Interval(0.15, 0.06, 0.26), OPEN),
-        ),
+        differences=(Difference("TAPO", "SFT", COLUMN, (0, 1), (0.1, 0.2), OPEN),),
         published={"SFT": "CoT SFT", "TAPO": "CoT SFT + TAPO"},
         missing={"PAPO": "no run (seeds 0, 1); finer1 experiments figure_3c"},
         notes=("Not <comparable>.",),
@@ -68,8 +67,8 @@ def test_the_terminal_shows_rows_published_values_differences_and_what_is_missin
 
 def test_markdown_has_each_seeds_figure(table):
     text = table_markdown(table)
-    assert "| TAPO | 82.0 [75.0, 88.0] (80.0 84.0) | 67.3 |" in text
-    assert "| TAPO - SFT | +15.0 [-5.0, +27.0] open (+10.0 +20.0) |" in text
+    assert "| TAPO | 82.0 [75.0, 88.0] (80.0 84.0; sd 2.8) | 67.3 |" in text
+    assert "| TAPO - SFT | +15.0 [-5.0, +27.0] open (+10.0 +20.0; sd 7.1) |" in text
     assert "- Not <comparable>." in text
 
 
@@ -98,6 +97,14 @@ def test_the_page_shows_the_same_and_escapes(table):
     assert "Not &lt;comparable&gt;." in page
     assert "<script" not in page
     assert page == render_experiments([table], 0.95)
+
+
+def test_tables_of_several_settings_have_places_of_their_own(table):
+    page = render_experiments([table, replace(table, setting="fine_r1_3b")], 0.95)
+    assert '<section id="figure_3c">' in page
+    assert '<section id="fine_r1_3b-figure_3c">' in page
+    assert '<a href="#fine_r1_3b-figure_3c">Figure 3c: components, fine_r1_3b</a>' in page
+    assert "finer1 experiments figure_3c --on fine_r1_3b" in page
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from finer1.tapo.losses import tapo_loss
 from finer1.tapo.phases import PhaseClock
 from finer1.tapo.samplers.local import LocalEngine
 from finer1.tapo.sampling import KeepCounts, collect_groups
+from finer1.tapo.settings import check_settings
 from finer1.tapo.shares import share_out
 from finer1.tapo.stream import PromptStream
-from finer1.tapo.training import build_sampler, check_settings
+from finer1.tapo.training import build_sampler
 from finer1.tapo.updates import build_updates
 
 SMALL = {"max_completion_tokens": 3, "augment": True}  # anchor and positive differ
