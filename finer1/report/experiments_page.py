@@ -47,7 +47,8 @@ def render_experiments(tables: Sequence[ExperimentTable], confidence: float) -> 
         confidence=f"{100 * confidence:.0f}",
         tables=[
             {
-                "name": table.name,
+                "id": f"{table.setting}-{table.name}" if table.setting else table.name,
+                "command": f"{table.name} --on {table.setting}" if table.setting else table.name,
                 "heading": table.heading,
                 "where": where(table),
                 "columns": [column_name(column) for column in table.columns],
