@@ -53,7 +53,8 @@ def plan_seconds(
     plan: Plan, values: dict[str, Any], forecast: Forecast, done: Callable[[str], bool]
 ) -> float:
     """Expected seconds of a plan's runs, one after the other, less what is done."""
-    finished, open_ = [], []
+    finished: list[dict[str, Any]] = []
+    open_: list[dict[str, Any]] = []
     for trial in plan.trials:
         own = dict(with_differences(values, trial.differences))
         (finished if done(trial.name) else open_).append(own)

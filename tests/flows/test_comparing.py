@@ -40,6 +40,8 @@ def test_tables_of_earlier_calls_stay_on_the_page(table, tmp_path):
     text = page.read_text()
     assert text.index("about first") < text.index("about second") < text.rindex("about first")
     assert "large, seeds 0, 1" in text
+    assert '<section id="large-first">' in text
+    assert "finer1 experiments first --on large" in text
 
 
 def test_a_kept_table_is_the_same_again(table, tmp_path):
