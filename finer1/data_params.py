@@ -18,7 +18,8 @@ class WorldParams(Section):
     """The embedded world's renders (dataset `world` only)."""
 
     taxonomy: str
-    """Which classes there are: `embedded`, those of the committed base, or `large_<seed>`."""
+    """Which classes there are: `embedded`, those of the committed base, `large_<seed>` or
+    `twins_<seed>`."""
     seed: int
     """Seed of the renders."""
     train_per_class: Count

@@ -195,11 +195,12 @@ class SeparabilityParams(Section):
     """True and false names in the last hidden state (Figure 4 of Fine-R1)."""
 
     images_per_class: Count
-    """Test images per sub-category, at most; each gives a true and a false statement."""
+    """Test images per sub-category, at most; each gives a true and a false statement. All of a
+    category have as many as its poorest."""
     statement: Annotated[str, AfterValidator(_only_field("name", True))]
     """Beginning of an answer, whose last token is looked at; {name} at its end."""
     folds: Annotated[int, Field(ge=2)]
-    """Folds of the cross-validation, over images."""
+    """Folds of the cross-validation, over sub-categories."""
     ridge: Positive
     """Penalty of the linear classifier on standardized features, per training row."""
 

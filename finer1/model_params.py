@@ -24,7 +24,8 @@ class WorldBase(Section):
     config: Path
     """Its recipe, YAML: architecture, renders, phases (finer1/world/configs)."""
     taxonomy: str
-    """The classes that it knows: `embedded`, or `large_<seed>`; as download.world.taxonomy."""
+    """The classes that it knows: `embedded`, `large_<seed>` or `twins_<seed>`; as
+    download.world.taxonomy."""
     seed: Annotated[int, Field(ge=0, lt=1 << 20)]
     """Of its weights, renders and exercises."""
 

@@ -14,6 +14,7 @@ the last element alone.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 SECTIONS = ("analysis", "options", "comparison", "prediction")
 
@@ -127,13 +128,28 @@ def direct_question(text: str) -> str:
     return f"{text}\nAnswer with the name alone."
 
 
-WORDINGS: Mapping[str, Callable[[str], str]] = {
-    "trained": str,
-    "cot": cot_question,
-    "think": think_question,
-    "direct": direct_question,
+AnswerFrom = Literal["tags", "text"]
+"""text: without an answer element the whole completion is the answer."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a strategy asks, in training as in evaluation."""
+
+    turn: Callable[[str], str]
+    """Makes a question, with options where it has them, the user's turn."""
+    answer_from: AnswerFrom = "tags"
+    has_system: bool = False
+    """prompt.system goes with it."""
+
+
+WORDINGS: Mapping[str, Wording] = {
+    "trained": Wording(str, has_system=True),
+    "cot": Wording(cot_question),
+    "think": Wording(think_question),
+    "direct": Wording(direct_question, answer_from="text"),
 }
-"""Strategy of asking -> what makes a question, with options where it has them, the user's turn."""
+"""By strategy of asking."""
 
 
 def sections_text(analysis: str, options: Sequence[str], comparison: str, prediction: str) -> str:

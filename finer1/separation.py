@@ -49,7 +49,7 @@ class Naming:
     labels: frozenset[tuple[str, str]]
     """The unseen ones named: category, sub-category."""
     searched: int
-    """Rationales of released prose, whose whole text was searched; of the others the options."""
+    """Rationales kept word for word, whose whole text was searched; of the others the options."""
 
 
 def find_duplicates(rows: Iterable[SplitRecord]) -> list[Duplicate]:
@@ -172,8 +172,8 @@ def check_rationales(
 def unseen_named(rationales: Sequence[Rationale], rows: Iterable[SplitRecord]) -> Naming:
     """The unseen sub-categories that the rationales name, names normalised.
 
-    Looked at are the options, and of released prose the whole text: there every whole name counts,
-    but not one that stands inside a longer one of the category.
+    Looked at are the options, and of a rationale kept word for word the whole text: there every
+    whole name counts, but not one that stands inside a longer one of the category.
     """
     names: dict[str, set[str]] = defaultdict(set)
     unseen: dict[tuple[str, str], str] = {}

@@ -137,6 +137,16 @@ def _shots(
     return first + [item for item in ranked if item.official == "train" and item not in first]
 
 
+def needed_shots(sft: int, tapo: int, overlap: bool, shared: bool) -> int:
+    """Training images that a seen class must have for the split to take it.
+
+    overlap, shared: as in SplitParams.
+    """
+    if overlap:
+        return 1
+    return max(sft, tapo) if shared else sft + tapo
+
+
 def _check_enough(
     by_class: Mapping[ClassKey, Sequence[ImageRecord]],
     shots: Mapping[ClassKey, Sequence[ImageRecord]],
@@ -144,17 +154,17 @@ def _check_enough(
     settings: SplitParams,
 ) -> None:
     sft, tapo = settings.sft_shots, settings.tapo_shots
-    needed = max(sft, tapo) if settings.shared else sft + tapo
+    needed = needed_shots(sft, tapo, settings.overlap, settings.shared)
     asked = f"split.sft_shots {sft} {'and' if settings.shared else '+'} split.tapo_shots {tapo}"
     lacking = []
     for key, members in by_class.items():
         name, has = f"{key[2]} ({key[1]}, {key[0]})", len(shots[key])
         if key in seen and not has:
             lacking.append(f"{name} has no training image; add one")
-        elif key in seen and has < needed and not settings.overlap:
+        elif key in seen and has < needed:
             lacking.append(
                 f"{name} has {has} training images and needs {needed} ({asked}); add images, lower "
-                " the shots, or set split.overlap to true to use some for both stages"
+                "the shots, or set split.overlap to true to use some for both stages"
             )
         if not any(record.official == "test" for record in members):
             lacking.append(f"{name} has no test image; add one")

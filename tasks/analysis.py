@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         SeparabilityFigures,
         SimilarityFigures,
     )
+    from finer1.analysis.separability import Statements
 
 _STATES = "statement_states"
 _MEANS = "class_image_means"
@@ -55,6 +56,7 @@ def analysis(context: Context, name: str) -> dict[str, float]:
     from finer1.analysis.features import load_subject
     from finer1.analysis.results import Analysis, write_analysis
 
+    statements = _statements(context, images)
     system = SYSTEM_PROMPTS[context.params.prompt.system]
     subject = load_subject(found, context.home, context.params.runtime.device, system)
     arrays: dict[str, torch.Tensor] = {}
@@ -66,7 +68,7 @@ def analysis(context: Context, name: str) -> dict[str, float]:
         test_classes=tuple(class_name(image.class_key) for image in tested),
         probe=probe,
         similarity=_similarity(context, subject, images, taxonomy, arrays),
-        separability=_separability(context, subject, images, arrays),
+        separability=_separability(context, subject, statements, arrays),
     )
     write_analysis(paths.predictions / f"{context.stage}.json", result)
     _write_folder(context, result, arrays)
@@ -140,20 +142,26 @@ def _similarity(
     return measure_similarity(chosen, features, taxonomy, settings, _bootstrap(context))
 
 
+def _statements(context: Context, images: list[ImageRecord]) -> "Statements":
+    from finer1.analysis.choosing import choose_test_images
+    from finer1.analysis.separability import choose_statements
+
+    settings, seed = context.params.analysis.separability, context.params.seed
+    chosen = choose_test_images(images, settings.images_per_class, seed)
+    return choose_statements(chosen, settings.folds, seed)
+
+
 def _separability(
     context: Context,
     subject: "Subject",
-    images: list[ImageRecord],
+    statements: "Statements",
     arrays: "dict[str, torch.Tensor]",
 ) -> "SeparabilityFigures":
-    from finer1.analysis.choosing import choose_test_images
     from finer1.analysis.features import embed_statements
     from finer1.analysis.measuring import measure_separability
-    from finer1.analysis.separability import false_names
 
-    settings, seed = context.params.analysis, context.params.seed
-    chosen = choose_test_images(images, settings.separability.images_per_class, seed)
-    names = [[image.label for image in chosen], false_names(chosen, seed)]
+    settings, chosen = context.params.analysis, statements.images
+    names = [[image.label for image in chosen], statements.false_names]
     asked = [
         (
             image.id,
@@ -167,7 +175,7 @@ def _separability(
     read = ImageArchive(context.params.paths.images).read
     states = embed_statements(subject, asked, read, bar).unflatten(0, (2, -1))
     arrays[_STATES] = states.contiguous()
-    return measure_separability(chosen, states, settings, _bootstrap(context))
+    return measure_separability(statements, states, settings, _bootstrap(context))
 
 
 def _write_folder(context: Context, result: "Analysis", arrays: "dict[str, torch.Tensor]") -> None:
@@ -193,12 +201,14 @@ def _metrics(context: Context, result: "Analysis") -> dict[str, float]:
     probe, names = result.probe, result.separability
     metrics: dict[str, float] = {
         "analysis/probe_images": len(result.test_ids),
+        "analysis/probe_left_out": probe.left_out,
         "analysis/separability": names.accuracy.value,
         "analysis/separability_low": names.accuracy.low,
         "analysis/separability_high": names.accuracy.high,
         "analysis/separability_chance": names.chance,
         "analysis/separability_p": names.p,
         "analysis/separability_plane": names.plane.value,
+        "analysis/separability_left_out": names.left_out,
     }
     for rule in ("best_on_test", "last", "best_on_validation"):
         found = getattr(probe, rule)

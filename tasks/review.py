@@ -32,9 +32,13 @@ def review(context: Context) -> dict[str, float]:
     rationales = read_jsonl(paths.rationales, Rationale)
     queued = read_jsonl(paths.queue, Queued) if is_on else []
     decisions = _decisions(paths.decisions) if is_on else []
-    stand_in = _stand_in(context, [*rationales, *(row.rationale for row in queued)], decisions)
+    stand_in = _stand_in(context, rationales, decisions)
+    queued_stand_in = _stand_in(context, [row.rationale for row in queued], decisions)
     reviewed = apply_decisions(
-        rationales, queued, [*decisions, *stand_in], context.params.cot.max_options
+        rationales,
+        queued,
+        [*decisions, *stand_in, *queued_stand_in],
+        context.params.cot.max_options,
     )
     write_jsonl(paths.reviewed, reviewed.rationales)
     if reviewed.stale:
@@ -51,6 +55,7 @@ def review(context: Context) -> dict[str, float]:
         "review/kept": len(reviewed.rationales),
         "review/stale": len(reviewed.stale),
         "review/stand_in": len(stand_in),
+        "review/queued_stand_in": len(queued_stand_in),
         **_counts(reviewed),
         **_acceptance(reviewed, settings.confidence),
     }

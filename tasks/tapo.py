@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 
 from finer1.images import ImageArchive
-from finer1.prompts import SYSTEM_PROMPTS
+from finer1.prompts import SYSTEM_PROMPTS, WORDINGS
 from finer1.records import Rationale, SplitRecord, Triplet, read_jsonl
 from finer1.separation import check_triplets
 from finer1.splits import labels_by_category
@@ -32,6 +32,8 @@ def train(context: Context) -> dict[str, float]:
         raise ValueError(f"{paths.triplets} holds no triplet; run the stage triplets again")
     check_triplets(triplets, splits, str(paths.triplets))
     _tell_augmented(triplets)
+    has_system = WORDINGS[params.tapo.strategy].has_system
+    system = SYSTEM_PROMPTS[params.prompt.system] if has_system else ""
     return train_tapo(
         start=paths.sft,
         triplets=triplets,
@@ -39,8 +41,7 @@ def train(context: Context) -> dict[str, float]:
         labels=labels_by_category(splits),
         settings=params.tapo,
         runtime=params.runtime,
-        # As in evaluation: the system prompt goes with the words of stage 1.
-        system=SYSTEM_PROMPTS[params.prompt.system] if params.tapo.strategy == "trained" else "",
+        system=system,
         seed=params.seed,
         output=paths.tapo,
         resume=context.resume,

@@ -16,13 +16,16 @@ class ProbeSides:
     train: list[ImageRecord]
     validation: list[ImageRecord]
     test: list[ImageRecord]
+    left_out: int
+    """Sub-categories with test images that have no training image."""
 
 
 def probe_sides(images: Sequence[ImageRecord], settings: ProbeParams, seed: int) -> ProbeSides:
     """The datasets' own sides, all sub-categories, seen and unseen.
 
     In a dataset without a validation side a share of each sub-category's training images is kept
-    for it, but never the only one. Raises ValueError when that leaves no validation image.
+    for it, but never the only one. A sub-category without a training image is left out. Raises
+    ValueError when that leaves no validation or no test image.
     """
     validated = {image.dataset for image in images if image.official == "validation"}
     limit = settings.images_per_class
@@ -37,12 +40,21 @@ def probe_sides(images: Sequence[ImageRecord], settings: ProbeParams, seed: int)
                 sides["validation"] += members[:count]
                 members = members[count:]
             sides[side] += members
+    known = {image.class_key for image in sides["train"]}
+    tested = {image.class_key for image in sides["test"]}
+    for side in ("validation", "test"):
+        sides[side] = [image for image in sides[side] if image.class_key in known]
+    if not sides["test"]:
+        raise ValueError(
+            "analysis.probe: no sub-category has both a training and a test image; add images"
+        )
     if not sides["validation"]:
         raise ValueError(
             "analysis.probe: there is no image for validation; add a second training image to some "
             "sub-category, or validation images"
         )
-    return ProbeSides(sides["train"], sides["validation"], sides["test"])
+    left_out = len(tested - known)
+    return ProbeSides(sides["train"], sides["validation"], sides["test"], left_out)
 
 
 def choose_test_images(

@@ -16,7 +16,7 @@ from finer1.analysis.results import (
     SeparabilityFigures,
     SimilarityFigures,
 )
-from finer1.analysis.separability import first_plane, separate
+from finer1.analysis.separability import Statements, first_plane, separate
 from finer1.analysis.taxonomy_similarity import (
     Target,
     choose_targets,
@@ -52,6 +52,7 @@ def measure_probe(
 
     return ProbeFigures(
         num_classes=len(set(known)),
+        left_out=sides.left_out,
         num_train=len(sides.train),
         num_validation=len(sides.validation),
         best_on_test=rule(probed.best_on_test),
@@ -90,7 +91,7 @@ def measure_similarity(
 
 
 def measure_separability(
-    images: Sequence[ImageRecord],
+    statements: Statements,
     states: torch.Tensor,
     settings: AnalysisParams,
     bootstrap: Bootstrap,
@@ -99,9 +100,10 @@ def measure_separability(
     values = states.double().numpy()
     plane = first_plane(values.reshape(-1, values.shape[2]))
     seed = derive_seed(bootstrap.seed, "separability")
-    found = separate(values, settings.separability, settings.permutations, seed)
+    found = separate(values, statements, settings.separability, settings.permutations, seed)
+    images = statements.images
     points = plane.points.reshape(2, len(images), 2)
-    in_plane = separate(points, settings.separability, 1, seed)
+    in_plane = separate(points, statements, settings.separability, 1, seed)
     classes = tuple(class_name(image.class_key) for image in images)
     true_points, false_points = (tuple(map(_pair, rows)) for rows in points)
     return SeparabilityFigures(
@@ -110,6 +112,7 @@ def measure_separability(
         p=found.p,
         plane=accuracy(in_plane.is_right, 2 * classes, bootstrap),
         explained=plane.explained,
+        left_out=statements.left_out,
         ids=tuple(image.id for image in images),
         classes=classes,
         is_right=found.is_right,

@@ -37,6 +37,8 @@ class ProbeFigures:
     """The linear probe."""
 
     num_classes: int
+    left_out: int
+    """Sub-categories with test images that have no training image."""
     num_train: int
     num_validation: int
     best_on_test: ProbeRule
@@ -84,12 +86,14 @@ class SeparabilityFigures:
 
     accuracy: Accuracy
     chance: float
-    """Mean over permuted labels."""
+    """Mean over labels permuted by sub-category."""
     p: float
     plane: Accuracy
     """By the two components that are drawn, alone."""
     explained: tuple[float, float]
     """Shares of the variance in those."""
+    left_out: int
+    """Sub-categories of categories with too few to hold some out."""
     ids: tuple[str, ...]
     """Image ids."""
     classes: tuple[str, ...]

@@ -14,16 +14,18 @@ others send none.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from finer1.draws import draw
 from finer1.evaluation_params import Strategy
-from finer1.prompts import WORDINGS, closed_question, direct_question, released_question
+from finer1.prompts import (
+    WORDINGS,
+    AnswerFrom,
+    closed_question,
+    direct_question,
+    released_question,
+)
 from finer1.records import ClassKey, ImageRecord, Question, SplitRecord
 from finer1.zoo.entry import OwnPrompts
-
-AnswerFrom = Literal["tags", "text"]
-"""text: without an answer element the whole completion is the answer."""
 
 
 @dataclass(frozen=True)
@@ -99,17 +101,16 @@ def ask(
     """
     images: tuple[str, ...] = (question.image_id,)
     text = _with_options(question)
-    if strategy == "trained":
-        if own is not None:
-            return Asked(strategy, own.system, own_text(question, own), images, own_answer)
-        return Asked(strategy, system, text, images, "tags")
+    if strategy == "trained" and own is not None:
+        return Asked(strategy, own.system, own_text(question, own), images, own_answer)
     if strategy == "released":
         return Asked(
             strategy, "", released_question(question.text, question.options), images, "tags"
         )
     if strategy in WORDINGS:
-        answer_from: AnswerFrom = "text" if strategy == "direct" else "tags"
-        return Asked(strategy, "", WORDINGS[strategy](text), images, answer_from)
+        wording = WORDINGS[strategy]
+        sent = system if wording.has_system else ""
+        return Asked(strategy, sent, wording.turn(text), images, wording.answer_from)
     if examples is None:
         raise ValueError(
             "the strategy in_context needs training images, which this set of questions has not; "

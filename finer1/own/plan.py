@@ -11,7 +11,7 @@ from pathlib import Path
 from finer1.datasets.interface import ListedImage
 from finer1.inspection.audit import Shots
 from finer1.params import Params
-from finer1.splits import choose_seen
+from finer1.splits import choose_seen, needed_shots
 
 MIN_CLASSES = 3
 """Two seen ones, each the other's negative, and an unseen one."""
@@ -88,16 +88,6 @@ def plan_settings(
         {(image.category, image.label) for image in images if image.label in seen},
     )
     return Plan(wanted, tuple(sentences), needed)
-
-
-def needed_shots(sft: int, tapo: int, overlap: bool, shared: bool) -> int:
-    """Training images that a seen class must have for the split to take it.
-
-    overlap, shared: as in SplitParams.
-    """
-    if overlap:
-        return 1
-    return max(sft, tapo) if shared else sft + tapo
 
 
 def differing(params: Params, wanted: Mapping[str, object]) -> dict[str, object]:

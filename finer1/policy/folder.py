@@ -45,10 +45,12 @@ def load_policy(folder: Path, device: str, train_vision: bool) -> tuple[Any, Any
         parameter.requires_grad_(train_vision)
     if family_of(model).has_bounds:
         batch_windows(model)
-    processor = AutoProcessor.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False
-    )
-    return model.to(pick_device(device)), processor
+    return model.to(pick_device(device)), load_processor(folder)
+
+
+def load_processor(folder: Path) -> Any:
+    """The processor of a model folder."""
+    return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def save_policy(model: Any, start: Path, output: Path, is_writer: bool = True) -> None:

@@ -13,13 +13,21 @@ _FILES = ("processor_config.json", "preprocessor_config.json")
 def bound_images(processor: Any, min_pixels: int | None, max_pixels: int | None) -> None:
     """Let the processor bring images to between so many pixels; None leaves a bound as it is.
 
-    Raises ValueError when the bounds cross.
+    Raises ValueError when the bounds cross, and for bounds on a processor that gives images a size
+    otherwise.
     """
+    if min_pixels is None and max_pixels is None:
+        return
     if min_pixels is not None and max_pixels is not None and min_pixels > max_pixels:
         raise ValueError(
             f"sft.min_pixels ({min_pixels}) must not be above sft.max_pixels ({max_pixels})"
         )
     size = processor.image_processor.size
+    if "shortest_edge" not in size or "longest_edge" not in size:
+        raise ValueError(
+            "the base's image processor has no bounds on pixels (its size is "
+            f"{', '.join(sorted(dict(size)))}); set sft.min_pixels and sft.max_pixels to null"
+        )
     if min_pixels is not None:
         size["shortest_edge"] = min_pixels
     if max_pixels is not None:

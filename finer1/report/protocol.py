@@ -80,8 +80,8 @@ def _unseen(inputs: Inputs) -> str:
     if naming.searched:
         where = "in the text of" if naming.searched == len(inputs.rationales) else "in"
     searched = (
-        f" {naming.searched} released rationales are prose, searched as a whole for whole names: "
-        "plurals and abbreviations do not count."
+        f" {naming.searched} rationales are kept word for word and searched as a whole for whole "
+        "names: plurals and abbreviations do not count."
         if naming.searched
         else ""
     )

@@ -45,10 +45,10 @@ def _acceptance(count: Mapping[str, float], confidence: float) -> str:
         return f"Nobody judged any of the {num_filtered} rationales that passed the filters."
     judged = num_filtered - int(count["undecided"])
     which = "all" if judged == num_filtered else f"{judged}, lowest yield first and not at random"
-    who = "people"
-    if count["stand_in"]:
+    who, stand_in = "people", int(count["stand_in"])
+    if stand_in:
         known = "a program that knows what was drawn (review.stand_in)"
-        who = f"people, and for {int(count['stand_in'])} rationales {known},"
+        who = known if stand_in == judged else f"people, and for {stand_in} rationales {known},"
     return (
         f"Of the {num_filtered} rationales that passed the filters, {who} judged {which}: "
         f"{100 * count['acceptance']:.1f} % were accepted as written ({100 * confidence:g} % "

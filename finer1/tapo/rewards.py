@@ -20,7 +20,7 @@ from finer1.evaluation.answers import (
 )
 from finer1.evaluation.reading import read_completion
 from finer1.model_params import TapoParams
-from finer1.prompts import Completion, split_options
+from finer1.prompts import WORDINGS, Completion, split_options
 
 _RELEASED_FORMAT = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)
 
@@ -48,7 +48,7 @@ def score_completion(text: str, label: str, labels: Sequence[str], settings: Tap
 
     labels: all sub-categories of the label's category, for counting hedged answers.
     """
-    completion = read_completion(text, "text" if settings.strategy == "direct" else "tags")
+    completion = read_completion(text, WORDINGS[settings.strategy].answer_from)
     exact = settings.answer_match == "exact"
     is_correct = is_exact(completion, label) if exact else is_included(text, label)
     accuracy = float(is_correct)

@@ -103,7 +103,9 @@ class PromptStream:
             number=number,
             label=triplet.label,
             labels=self.labels[triplet.category],
-            question=WORDINGS[self.settings.strategy](self._question(number, triplet, template)),
+            question=WORDINGS[self.settings.strategy].turn(
+                self._question(number, triplet, template)
+            ),
             anchor=anchor,
             positive=positive,
             negative=negative,

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, Qwen2Tokenizer
 
+from finer1.files import sha256_file
 from finer1.lifetime import dying_with_parent
 from finer1.world import measure, skills
 from finer1.world.architecture import Model, build_model, build_processor, train_tokenizer
@@ -80,7 +81,10 @@ def pretrain(config: Path, taxonomy: str, seed: int, out: Path, work: Path) -> F
 
 def recipe_key(recipe: Recipe, world: Taxonomy, seed: int) -> str:
     """Names all that shapes the checkpoints, so that none of another recipe is continued."""
-    facts = (seed, recipe.model_dump_json(), skills.IMAGE_SHARES, world.hash)
+    start = None if recipe.start is None else recipe.start / "model.safetensors"
+    # Of a start that is not there `start_from` tells.
+    content = sha256_file(start) if start is not None and start.is_file() else None
+    facts = (seed, recipe.model_dump_json(), skills.IMAGE_SHARES, world.hash, content)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from finer1.params import load_params
 from finer1.records import ImageRecord
-from finer1.splits import choose_seen, labels_by_category, split_images
+from finer1.splits import choose_seen, labels_by_category, needed_shots, split_images
 
 
 @pytest.fixture
@@ -298,3 +298,10 @@ def test_shared_shots_need_as_many_images_as_the_larger_stage(settings):
     assert training(split_images(beetles(train=4), both, 0))
     with pytest.raises(ValueError, match=r"needs 4 \(split.sft_shots 2 and split.tapo_shots 4\)"):
         split_images(beetles(train=3), both, 0)
+
+
+@pytest.mark.parametrize(
+    ("overlap", "shared", "needed"), [(False, False, 5), (False, True, 4), (True, True, 1)]
+)
+def test_what_both_stages_take_is_needed_once(overlap, shared, needed):
+    assert needed_shots(1, 4, overlap, shared) == needed

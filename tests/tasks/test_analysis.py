@@ -16,7 +16,7 @@ SMALL = {
     "analysis.similarity.images_per_class": 1,
     "analysis.similarity.others": 2,
     "analysis.separability.images_per_class": 1,
-    "analysis.separability.folds": 2,
+    "analysis.separability.folds": 4,
     "analysis.permutations": 19,
     "score.bootstrap_samples": 20,
 }
@@ -65,6 +65,7 @@ def test_a_model_is_measured_by_probe_genus_and_names(run, logged):
     ]
     # A true and a false statement about one image of each.
     assert len(found.separability.is_right) == 2 * len(found.separability.ids) == 8
+    assert metrics["analysis/separability_left_out"] == metrics["analysis/probe_left_out"] == 0
     folder = context.params.paths.predictions / "analysis@tiny"
     arrays = load_file(folder / "arrays.safetensors")
     assert arrays["class_image_means"].shape == (4, 3, 48)

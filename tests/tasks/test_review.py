@@ -215,13 +215,13 @@ def drawn(make_context):
         engine="oracle",
     )
 
-    def run(decisions=(), **changes):
+    def run(decisions=(), is_queued=False, **changes):
         context = make_context("review", {"review.mode": "apply"} | changes)
         paths = context.params.paths
         content = png_bytes(draw("bird", texts["attributes"].split(), 0, 0.0), texts)
         write_archive(paths.images / "world.zip", [("a.png", content)])
-        write_jsonl(paths.rationales, [rationale])
-        write_jsonl(paths.queue, [])
+        write_jsonl(paths.rationales, [] if is_queued else [rationale])
+        write_jsonl(paths.queue, [Queued(rationale, ("yield",))] if is_queued else [])
         write_jsonl(paths.decisions, decisions)
         return review(context), read_jsonl(paths.reviewed, Rationale)
 
@@ -241,6 +241,11 @@ def test_a_persons_decision_stands_before_the_worlds_reviewer(drawn):
     metrics, rows = run([decide(rationale, "accept")], **{"review.stand_in": "world"})
     assert rows == [rationale]
     assert metrics["review/stand_in"] == 0
+
+
+def test_what_the_worlds_reviewer_decides_about_the_queue_is_counted_apart(drawn):
+    metrics, _ = drawn[1](is_queued=True, **{"review.stand_in": "world"})
+    assert (metrics["review/stand_in"], metrics["review/queued_stand_in"]) == (0, 1)
 
 
 @pytest.mark.parametrize(

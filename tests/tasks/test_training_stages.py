@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from finer1.policy.folder import load_processor
 from finer1.records import Rationale, SplitRecord, Triplet, read_jsonl, write_jsonl
 from tasks.concepts import concepts
 from tasks.cot import cot
@@ -168,6 +169,14 @@ def test_without_a_step_of_sft_the_base_is_kept_and_no_rationale_is_needed(run, 
     assert metrics == {"train/steps": 0}
     weights = [folder / "model.safetensors" for folder in (paths.sft, tiny_model)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_the_bounds_on_pixels_hold_without_a_step_of_sft(run):
+    _, paths = run("download", "split")
+    write_jsonl(paths.reviewed, [])
+    run("sft", sft__steps=0, sft__min_pixels=1024, sft__max_pixels=2048)
+    size = load_processor(paths.sft).image_processor.size
+    assert (size["shortest_edge"], size["longest_edge"]) == (1024, 2048)
 
 
 @pytest.mark.parametrize(("strategy", "starts"), [("trained", "A conversation"), ("direct", "")])

@@ -45,6 +45,19 @@ def test_the_only_training_image_trains():
     )
 
 
+def test_a_class_without_a_training_image_is_left_out_and_counted():
+    more = [replace(item, id=f"{item.id}b", label="tern") for item in images(test=2)]
+    more += [replace(item, id=f"{item.id}c", label="gull") for item in images(validation=1)]
+    sides = probe_sides(images(train=8, validation=3, test=2) + more, settings(), 0)
+    assert sizes(sides) == (8, 3, 2)
+    assert sides.left_out == 1  # the tern; the gull has no test image
+
+
+def test_no_class_with_training_and_test_images_is_refused():
+    with pytest.raises(ValueError, match="no sub-category has both a training and a test image"):
+        probe_sides(images(validation=3, test=2), settings(), 0)
+
+
 def test_no_validation_image_at_all_is_refused():
     with pytest.raises(ValueError, match="no image for validation; add a second training image"):
         probe_sides(images(train=1, test=1), settings(), 0)

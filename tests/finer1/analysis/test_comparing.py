@@ -11,7 +11,8 @@ BOOTSTRAP = Bootstrap(200, 0.95, 0)
 
 def test_differences_are_paired():
     change = compare_analyses(made_up(6, (0.3, 0.5)), made_up(4, (0.1, 0.2)), 100, BOOTSTRAP)
-    # Images 4 and 5, those of one sub-category, are right now and were not: 2 of 8.
+    # Images 4 and 5, those of one sub-category, are right now and were not: 2 of 8; in the last
+    # epoch 3 and 4.
     assert change.probe_last.value == change.probe_best_on_test.value == 2 / 8
     assert change.separability.value == 2 / 8
     assert 0 <= change.probe_last.low <= 2 / 8 <= change.probe_last.high <= 1

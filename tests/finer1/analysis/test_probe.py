@@ -63,8 +63,3 @@ def test_equal_seeds_give_equal_probes():
 def test_classes_are_numbered_in_order():
     known = [("d", "bird", "wren"), ("d", "bird", "tern"), ("d", "bird", "wren")]
     assert number_classes(known, known).tolist() == [1, 0, 1]
-
-
-def test_a_class_without_training_image_is_named():
-    with pytest.raises(ValueError, match="no training image of tern; the probe needs one"):
-        number_classes([("d", "bird", "tern")], [("d", "bird", "wren")])

@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 
 from finer1.datasets.interface import ListedImage
-from finer1.own.plan import differing, fitting_shots, needed_shots, plan_settings
+from finer1.own.plan import differing, fitting_shots, plan_settings
 from finer1.params import load_params
 
 
@@ -170,10 +170,3 @@ def test_shots_are_asked_of_seen_classes_alone(params):
 def test_a_path_differs_by_its_text(params):
     wanted = {"paths.base": str(params.paths.base), "paths.own": "elsewhere"}
     assert differing(params, wanted) == {"paths.own": "elsewhere"}
-
-
-@pytest.mark.parametrize(
-    ("overlap", "shared", "needed"), [(False, False, 5), (False, True, 4), (True, True, 1)]
-)
-def test_what_both_stages_take_is_needed_once(overlap, shared, needed):
-    assert needed_shots(1, 4, overlap, shared) == needed

@@ -45,12 +45,12 @@ def test_trained_unseen_images_would_be_told(inputs, tell):
     assert text.startswith("1 of the images trained on shows an unseen sub-category, and 1 of the")
 
 
-def test_a_search_of_released_prose_is_told(inputs, tell):
+def test_a_search_of_whole_texts_is_told(inputs, tell):
     first, *others = inputs.rationales
     prose = replace(first, options=(), completion="<think>No reed tern.</think>")
     text = tell(rationales=[prose, *others])["Unseen sub-categories"]
     assert "but 1 of the 1 are named in 1 of the 3 rationales, whose" in text
-    assert "1 released rationales are prose, searched as a whole for whole names" in text
+    assert "1 rationales are kept word for word and searched as a whole for whole names" in text
     text = tell(rationales=[prose])["Unseen sub-categories"]
     assert "but 1 of the 1 are named in the text of 1 of the 1 rationales" in text
 

@@ -43,6 +43,10 @@ def test_a_program_in_a_persons_place_is_told():
     figures = recorded((4, 0, 0, 0), (0, 0, 0, 0), stand_in=3, **rate)
     sentence = summarise_review("apply", 0.95, figures).sentences[0]
     assert "people, and for 3 rationales a program that knows what was drawn" in sentence
+    alone = recorded((4, 0, 0, 0), (0, 0, 0, 0), stand_in=4, **rate)
+    sentence = summarise_review("apply", 0.95, alone).sentences[0]
+    assert "filters, a program that knows what was drawn (review.stand_in) judged all" in sentence
+    assert "people" not in sentence
 
 
 def test_nothing_judged_has_no_rate():

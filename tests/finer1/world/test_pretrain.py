@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from finer1.world.architecture import build_model, train_tokenizer
-from finer1.world.pretrain import start_from
+from finer1.world.pretrain import recipe_key, start_from
 from finer1.world.recipe import read_recipe
 from finer1.world.taxonomies import load_taxonomy
 from finer1.world.vocabulary import vocabulary
@@ -48,3 +48,14 @@ def test_a_taught_base_starts_from_the_weights_of_another(fresh):
 def test_a_start_that_does_not_fit_is_refused(fresh, config, taxonomy, folder, message):
     with pytest.raises(ValueError, match=message):
         start_from(folder, *fresh(config, taxonomy))
+
+
+def test_checkpoints_are_of_the_weights_that_they_start_from(tmp_path):
+    world = load_taxonomy("twins_0")
+    recipe = read_recipe(CONFIGS / "renamed.yaml").model_copy(update={"start": tmp_path})
+    weights = tmp_path / "model.safetensors"
+    keys = []
+    for content in (b"old", b"new", b"old"):
+        weights.write_bytes(content)
+        keys.append(recipe_key(recipe, world, 0))
+    assert keys[0] == keys[2] != keys[1]

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from finer1.chat import chat_messages, stop_ids, suppressed_ids
-from finer1.policy.encoding import Conditions, encode_prompts, stack_prompts
+from finer1.policy.encoding import Conditions, encode_prompts, image_features, stack_prompts
 from finer1.policy.families.interface import (
     check_trainable,
     family_of,
@@ -134,9 +134,10 @@ def test_the_vision_tower_alone_is_frozen(policy):
         assert (id(parameter) in seeing) is not is_language
 
 
+@torch.no_grad()
 def test_the_projector_gives_the_image_tokens(policy, pictures):
     # Its last linear layer negated, the guard's test of an engine, negates them.
-    model = policy[0]
+    model, processor = policy
     family = family_of(model)
     assert family.projector.split(".")[0] in family.vision
     layers = [
@@ -144,7 +145,26 @@ def test_the_projector_gives_the_image_tokens(policy, pictures):
         for module in model.model.get_submodule(family.projector).modules()
         if isinstance(module, torch.nn.Linear)
     ]
-    assert layers[-1].out_features == model.config.get_text_config().hidden_size
+    pixels, shapes = zip(*family.process(processor, pictures), strict=True)
+    before = image_features(model, pixels, torch.stack(shapes))
+    try:
+        _negate(layers[-1])
+        after = image_features(model, pixels, torch.stack(shapes))
+    finally:
+        _negate(layers[-1])  # the fixture is shared
+    newline = getattr(model.model, "image_newline", None)  # a parameter among LLaVA's tokens
+    for old, new in zip(before, after, strict=True):
+        is_seen = torch.ones(len(old), dtype=torch.bool)
+        if newline is not None:
+            is_seen = (old != newline).any(dim=-1)
+        assert is_seen.sum() > len(old) / 2
+        torch.testing.assert_close(new[is_seen], -old[is_seen])
+
+
+@torch.no_grad()
+def _negate(layer):
+    for parameter in layer.parameters():
+        parameter.neg_()
 
 
 def test_the_patch_is_that_of_the_tower(policy):
