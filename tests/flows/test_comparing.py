@@ -23,7 +23,7 @@ def table():
             columns=(COLUMN,),
             titles=("RL", "SFT"),
             summaries=(Summary("RL", COLUMN, (0, 1), (0.5, 0.5), interval),),
-            differences=(Difference("RL", "SFT", COLUMN, (0, 1), (0.5, 0.5), interval, decision),),
+            differences=(Difference("RL", "SFT", COLUMN, (0, 1), (0.5, 0.5), decision),),
             published={},
             missing={},
             notes=(),
