@@ -93,3 +93,13 @@ def test_the_engine_refuses_what_it_does_not_know(engine, image):
         engine.generate(
             [Request(caption_prompt("bird", 0), (Image.new("RGB", (64, 64)),))], SAMPLING
         )
+
+
+def test_the_oracle_of_another_taxonomy_knows_its_classes_and_is_another_engine():
+    settings = EngineSettings(model=None, labels={}, device="cpu")
+    large = load_engine("oracle:large_0", settings)
+    species = load_taxonomy("large_0").species[0]
+    request = Request(user=concept_list_prompt(species.category, species.name))
+    said = large.generate([request], Sampling(n=1, temperature=1.0, top_p=1.0, max_tokens=256))
+    assert f"{species.values[0]} crown" in said[0][0].text
+    assert large.identity != load_engine("oracle", settings).identity
