@@ -64,12 +64,12 @@ def train_sft(
 ) -> dict[str, float]:
     """Train the model folder `base` into `output`; metrics of the run.
 
-    resume: scratch folder; a call with the folder of a killed one ends with the same weights.
+    settings: of one step at least. resume: scratch folder; a call with the folder of a killed one
+    ends with the same weights.
     Raises ValueError for settings that contradict each other, RuntimeError for a missed format.
     """
     _check_settings(settings)
-    model, processor = _load(base, settings, runtime)
-    optimizer = _optimizer(model, settings)
+    model, processor, optimizer = _start(base, settings, runtime.device)
     checkpoints = resume / "checkpoints"
     progress = SftProgress(**(load_checkpoint(checkpoints, model, optimizer) or {}))
     plan = SftPlan(len(examples), settings, seed)
@@ -99,17 +99,18 @@ def train_sft(
             optimizers=(optimizer, schedule_from(optimizer, plan.lr_factor, progress.step)),
         ).train()
     metrics = _summary(progress, plan, format_rate())
-    _save(model, base, settings, output)
+    _save(model, base, output, settings)
     return metrics
 
 
-def _load(base: Path, settings: SftParams, runtime: RuntimeParams) -> tuple[Any, Any]:
-    model, processor = load_policy(base, runtime.device, settings.train_vision)
+def _start(base: Path, settings: SftParams, device: str) -> tuple[Any, Any, Any]:
+    """Model, processor and optimizer."""
+    model, processor = load_policy(base, device, settings.train_vision)
     bound_images(processor, settings.min_pixels, settings.max_pixels)
-    return model, processor
+    return model, processor, _optimizer(model, settings)
 
 
-def _save(model: Any, base: Path, settings: SftParams, output: Path) -> None:
+def _save(model: Any, base: Path, output: Path, settings: SftParams) -> None:
     save_policy(model, base, output)
     write_bounds(output, settings.min_pixels, settings.max_pixels)
 
@@ -119,6 +120,11 @@ def _check_settings(settings: SftParams) -> None:
         raise ValueError(
             f"sft.max_epochs ({settings.max_epochs}) must not be below sft.epochs "
             f"({settings.epochs})"
+        )
+    if settings.min_format_rate > 0 and settings.steps is not None:
+        raise ValueError(
+            f"sft.steps ({settings.steps}) says how long to train, and so does sft.min_format_rate "
+            f"({settings.min_format_rate:g}); set sft.steps to null, or sft.min_format_rate to 0"
         )
 
 
@@ -133,6 +139,8 @@ class SftPlan:
     @property
     def num_steps(self) -> int:
         """Optimizer steps at most."""
+        if self.settings.steps is not None:
+            return self.settings.steps
         waits = self.settings.min_format_rate > 0
         return self.steps_of(self.settings.max_epochs if waits else self.settings.epochs)
 

@@ -121,7 +121,7 @@ def _blocks(
 
 
 def _check_budget(
-    values: Mapping[str, Any], experiments: Experiments, name: str, setting: str
+    values: MutableMapping[str, Any], experiments: Experiments, name: str, setting: str
 ) -> None:
     """Raise ValueError where a plain difference, made for the default, would change the setting's.
 

@@ -10,7 +10,7 @@ from finer1.planning.generating import vllm_remark
 from finer1.planning.plan import Resources, plan_run, plan_text
 from finer1.planning.stage_training import sft_rows, update_shape
 from finer1.reference.classes import released_classes
-from flows.differences import experiment_differences
+from flows.differences import differences_on
 
 ONE = Resources("h200", 1, None, "fsdp2", None, None)
 FULL_SCALE = ("fine_r1_3b", "fine_r1_7b", "qwen2_vl_2b")
@@ -25,7 +25,7 @@ def values(repository):
 def settings(values):
     def load(name, **changes):
         params = check_params(values, "params.yaml")
-        differences = experiment_differences(params.experiments, name)
+        differences = differences_on(values, params.experiments, name, None)
         return check_params(with_differences(values, differences | changes), name)
 
     return load
