@@ -1,6 +1,5 @@
 """Stage 1: supervised fine-tuning on the completions (App. C of Fine-R1) with TRL's SFTTrainer."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -13,15 +12,15 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from finer1.chat import chat_messages
-from finer1.draws import draw
 from finer1.model_params import RuntimeParams, SftParams
 from finer1.policy.checkpoints import load_checkpoint, save_checkpoint
 from finer1.policy.folder import load_policy, save_policy
 from finer1.policy.formatting import measure_format_rate
 from finer1.policy.guard import FiniteGuard
 from finer1.policy.image_bounds import bound_images, write_bounds
-from finer1.policy.optimizer import build_optimizer, schedule_from, warm_up_cosine
+from finer1.policy.optimizer import build_optimizer, schedule_from
 from finer1.policy.trainer_arguments import trainer_arguments
+from finer1.sft_plan import SftPlan
 
 Log = Callable[[Mapping[str, float], int], None]
 
@@ -126,54 +125,6 @@ def _check_settings(settings: SftParams) -> None:
             f"sft.steps ({settings.steps}) says how long to train, and so does sft.min_format_rate "
             f"({settings.min_format_rate:g}); set sft.steps to null, or sft.min_format_rate to 0"
         )
-
-
-@dataclass(frozen=True)
-class SftPlan:
-    """Which rows each step trains on, and when to look at the format."""
-
-    num_rows: int
-    settings: SftParams
-    seed: int
-
-    @property
-    def num_steps(self) -> int:
-        """Optimizer steps at most."""
-        if self.settings.steps is not None:
-            return self.settings.steps
-        waits = self.settings.min_format_rate > 0
-        return self.steps_of(self.settings.max_epochs if waits else self.settings.epochs)
-
-    def steps_of(self, epochs: float) -> int:
-        """Optimizer steps of `epochs` passes, rounded up to full batches."""
-        return max(1, math.ceil(epochs * self.num_rows / self.settings.batch_size))
-
-    def order(self) -> list[int]:
-        """Rows in training order: a pass after the other, each in an order of its own."""
-        needed = self.num_steps * self.settings.batch_size
-        order: list[int] = []
-        while len(order) < needed:
-            epoch = str(len(order) // self.num_rows)
-            rows = range(self.num_rows)
-            order += sorted(rows, key=lambda i: draw(self.seed, "sft order", epoch, str(i)))
-        return order[:needed]
-
-    def lr_factor(self, step: int) -> float:
-        """Scale of the learning rate: the cosine spans all steps there may be."""
-        return warm_up_cosine(step, self.settings.warmup_steps, self.num_steps)
-
-    def check_steps(self) -> set[int]:
-        """Steps after which the format rate decides whether training ends."""
-        if self.settings.min_format_rate == 0:
-            return set()
-        settings, extra = self.settings, math.ceil(self.settings.max_epochs - self.settings.epochs)
-        return {self.steps_of(settings.epochs + i) for i in range(extra + 1)}
-
-    def format_rows(self) -> list[int]:
-        """Rows that the format rate is measured on."""
-        rows = range(self.num_rows)
-        chosen = sorted(rows, key=lambda i: draw(self.seed, "sft format", str(i)))
-        return chosen[: self.settings.format_prompts]
 
 
 class _SftTrainer(SFTTrainer):

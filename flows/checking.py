@@ -136,8 +136,7 @@ def _needed(
 ) -> "Shots":
     """The shots that the split asks of seen classes. Raises ValueError as choose_seen does."""
     from finer1.inspection.audit import Shots
-    from finer1.own.plan import needed_shots
-    from finer1.splits import choose_seen
+    from finer1.splits import choose_seen, needed_shots
 
     pairs = zip(images, inspected, strict=True)
     keys = {(dataset, image.category, image.label) for image, look in pairs if look.error is None}

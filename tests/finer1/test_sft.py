@@ -8,7 +8,8 @@ from trl import SFTTrainer
 
 from finer1.params import load_params
 from finer1.prompts import answer_completion, rationale_completion, sections_text
-from finer1.sft import SftExample, SftPlan, train_sft
+from finer1.sft import SftExample, train_sft
+from finer1.sft_plan import SftPlan
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import pytest
 
 from finer1.params import check_params, load_params, load_values, with_differences
 from finer1.planning.counts import count
-from finer1.sft import SftPlan
+from finer1.sft_plan import SftPlan
 from finer1.splits import choose_seen
 from finer1.world.taxonomies import load_taxonomy
 from flows.differences import differences_on
