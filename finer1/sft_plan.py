@@ -1,4 +1,4 @@
-"""What stage 1 trains on at each step: the order of rows, the learning rate, looks at the format."""
+"""What stage 1 trains on at each step: order of rows, learning rate, looks at the format."""
 
 import math
 from dataclasses import dataclass
