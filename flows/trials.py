@@ -250,7 +250,6 @@ def _outs(entry: Mapping[str, Any]) -> list[str]:
     return [*paths, *(str(Path(path).parent) for path in paths)]
 
 
-@cache
 def _content(path: Path) -> str | None:
     """What a file or folder holds; None when there is none."""
     if path.is_dir():
@@ -262,4 +261,10 @@ def _content(path: Path) -> str | None:
     known = path.stat()
     if known.st_size > _LARGE_BYTES:
         return f"{known.st_size} {known.st_mtime_ns}"
+    return _read_once(path, known.st_size, known.st_mtime_ns)
+
+
+@cache
+def _read_once(path: Path, size: int, time_ns: int) -> str:
+    """Hash of a file, which all runs of a call ask for, as it was at that time."""
     return dvc_md5(path)
