@@ -10,7 +10,10 @@ from flows.durations import about
 from flows.forecast import Forecast
 from flows.plan import Plan, plan_experiments
 
-NEEDS: Mapping[Need, str] = {"clip": "a CLIP checkpoint", "decisions": "human decisions"}
+NEEDS: Mapping[Need, str] = {
+    "clip": "a CLIP checkpoint",
+    "decisions": "human decisions or the drawn world's reviewer",
+}
 """What a row may need, in words."""
 
 

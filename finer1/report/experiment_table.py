@@ -95,7 +95,7 @@ def table_text(table: ExperimentTable) -> str:
     for block in blocks:
         lines += [f"  {line}" for line in _align(block)] + [""]
     lines += [f"  {line}" for line in decision_lines(table)]
-    lines += [f"  {title}: {reason}" for title, reason in table.missing.items()]
+    lines += [f"  {line}" for line in missing_lines(table)]
     lines += [f"  {note}" for note in table.notes]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -108,7 +108,7 @@ def table_markdown(table: ExperimentTable) -> str:
         parts.append(_markdown([["paired difference", *column_names(table)], *changes]))
     said = [
         *decision_lines(table),
-        *(f"{title}: {reason}" for title, reason in table.missing.items()),
+        *missing_lines(table),
         *table.notes,
     ]
     if said:
@@ -153,6 +153,14 @@ def decision_lines(table: ExperimentTable) -> list[str]:
         for item in table.differences
         if item.decision.answer == "open"
     ]
+
+
+def missing_lines(table: ExperimentTable) -> list[str]:
+    """What is not there, in sentences; rows that lack the same together."""
+    titles: dict[str, list[str]] = {}
+    for title, reason in table.missing.items():
+        titles.setdefault(reason, []).append(title)
+    return [f"{'; '.join(found)}: {reason}" for reason, found in titles.items()]
 
 
 def what_decides(decision: Decision) -> str:

@@ -13,6 +13,7 @@ from finer1.report.experiment_table import (
     ExperimentTable,
     column_name,
     decision_lines,
+    missing_lines,
     seeds_text,
     where,
 )
@@ -62,7 +63,7 @@ def render_experiments(tables: Sequence[ExperimentTable], confidence: float) -> 
                     for pair in table.pairs
                 ],
                 "decisions": decision_lines(table),
-                "missing": list(table.missing.items()),
+                "missing": missing_lines(table),
                 "notes": table.notes,
             }
             for table in tables

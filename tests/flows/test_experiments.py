@@ -211,7 +211,7 @@ def test_what_is_done_with_the_same_inputs_is_not_run_again(project, commit, cap
     (project / "stage.py").write_text(VERDICTS + "\n")
     _commit_all(project)
     compare_experiments(Chosen(()), "shuffled", None, project / "c.csv", project)
-    assert "Two: made with other settings, code or inputs" in capsys.readouterr().out
+    assert "Two; Five: made with other settings, code or inputs" in capsys.readouterr().out
     assert (project / "c.csv").read_text().startswith("group,paper,setting,kind,row")
     assert run_experiments(Chosen(("both",), seeds=(0,)), How(), project) == 0
     told = capsys.readouterr().out

@@ -11,6 +11,7 @@ from finer1.evaluation.statistics import Interval
 from finer1.report.experiment_files import FIELDS, tables_csv, tables_json
 from finer1.report.experiment_table import (
     ExperimentTable,
+    missing_lines,
     table_markdown,
     table_text,
     what_decides,
@@ -105,6 +106,11 @@ def test_tables_of_several_settings_have_places_of_their_own(table):
     assert '<section id="fine_r1_3b-figure_3c">' in page
     assert '<a href="#fine_r1_3b-figure_3c">Figure 3c: components, fine_r1_3b</a>' in page
     assert "finer1 experiments figure_3c --on fine_r1_3b" in page
+
+
+def test_rows_that_lack_the_same_are_named_together(table):
+    missing = {"A": "no run", "B": "no run", "C": "stale"}
+    assert missing_lines(replace(table, missing=missing)) == ["A; B: no run", "C: stale"]
 
 
 @pytest.mark.parametrize(
