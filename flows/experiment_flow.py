@@ -29,12 +29,12 @@ _TABLE = re.compile(r"^table +(?P<path>\S.*\.md)$")
 
 @flow(name="experiments", validate_parameters=False)
 def experiments(
-    names: list[ExperimentName],
+    names: tuple[ExperimentName, ...],
     setting: SettingName | None = None,
-    seeds: list[int] | None = None,
+    seeds: tuple[int, ...] = (),
     jobs: Annotated[int, Field(ge=1)] = 1,
     again: bool = False,
-    data_root: str | None = None,
+    data_root: str = "",
 ) -> None:
     """Run entries of params.yaml's experiments side by side and compare them.
 
@@ -57,10 +57,10 @@ def experiments(
 def command_words(
     names: Sequence[str],
     setting: str | None,
-    seeds: Sequence[int] | None,
+    seeds: Sequence[int],
     jobs: int,
     again: bool,
-    data_root: str | None,
+    data_root: str,
 ) -> list[str]:
     """Arguments of `python -m flows.experiments`. Raises ValueError without a name."""
     if not names:

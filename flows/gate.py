@@ -17,7 +17,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.input import RunInput
 from prefect.input.actions import delete_flow_run_input, read_flow_run_input
 from prefect.input.run_input import Keyset, keyset_from_base_key
-from prefect.runtime import flow_run
+from prefect.runtime import deployment
 from pydantic import Field
 
 from flows.artifacts import artifact_key
@@ -43,7 +43,7 @@ def wait_for_approval(stage: str, root: Path) -> None:
     words = f"{stage} is done. Look at what it made, then say whether the run goes on."
     form = Approval.with_initial_data(description=words)
     given = _given_before(key)
-    if given is None and flow_run.get_deployment_id():
+    if given is None and deployment.get_id():
         given = suspend_flow_run(form, timeout=_A_WEEK_S, key=key)
     elif given is None:
         given = pause_flow_run(form, timeout=_A_WEEK_S, key=key)

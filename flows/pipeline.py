@@ -23,19 +23,23 @@ def main(arguments: list[str]) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-S", dest="assignments", action="append", metavar="KEY=VALUE")
+    parser.add_argument("-S", dest="assignments", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--root", metavar="DIR", help="folder of the dataset")
     parser.add_argument(
-        "--pause-after", action="append", metavar="STAGE", help="wait there to be resumed in the UI"
+        "--pause-after",
+        action="append",
+        default=[],
+        metavar="STAGE",
+        help="wait there to be resumed in the UI",
     )
     options = parser.parse_args(arguments)
     settle_prefect(Path.cwd())
     # Prefect reads its settings while it is imported.
     from flows.stages import pipeline
 
-    root = options.root or os.environ.get("FINER1_DATA_ROOT")
+    root = options.root or os.environ.get("FINER1_DATA_ROOT", "")
     try:
-        pipeline(options.assignments, root, options.pause_after)
+        pipeline(options.assignments, options.pause_after, root)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"pipeline: {error}", file=sys.stderr)
         if isinstance(error, ValueError):

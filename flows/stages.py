@@ -14,32 +14,31 @@ from flows.choices import QuestionsOrder, QuestionsPart, StageName
 from flows.updating import Request, bring_up_to_date
 
 _EVALUATION = ("questions", "predict", "baseline", "score", "report")
-Settings = list[str]
 
 
 @flow(name="pipeline", validate_parameters=False)
 def pipeline(
-    assignments: Settings | None = None,
-    data_root: str | None = None,
-    pause_after: list[StageName] | None = None,
+    assignments: tuple[str, ...] = (),
+    pause_after: tuple[StageName, ...] = (),
+    data_root: str = "",
 ) -> None:
     """Bring every stage up to date.
 
     Args:
         assignments: values to write to params.yaml first, each as key=value (seed=1)
-        data_root: folder of the datasets, for datasets that are read from one
         pause_after: stages after which the run pauses until someone resumes it
+        data_root: folder of the datasets, for datasets that are read from one
     """
-    request = Request(assignments or [], data_root, pauses=frozenset(pause_after or ()))
+    request = Request(assignments, data_root, pauses=frozenset(pause_after))
     bring_up_to_date(request, Path.cwd())
 
 
 @flow(name="stage", validate_parameters=False)
 def stage(
-    stages: list[StageName],
+    stages: tuple[StageName, ...],
     only: bool = False,
-    assignments: Settings | None = None,
-    data_root: str | None = None,
+    assignments: tuple[str, ...] = (),
+    data_root: str = "",
 ) -> None:
     """Bring chosen stages up to date.
 
@@ -49,7 +48,7 @@ def stage(
         assignments: values to write to params.yaml first, each as key=value (sft.epochs=3)
         data_root: folder of the datasets, for datasets that are read from one
     """
-    request = Request(assignments or [], data_root, tuple(stages), only)
+    request = Request(assignments, data_root, stages, only)
     bring_up_to_date(request, Path.cwd())
 
 
@@ -58,8 +57,8 @@ def evaluate(
     part: QuestionsPart | None = None,
     order: QuestionsOrder | None = None,
     images_per_class: Annotated[int, Field(ge=1)] | None = None,
-    also: list[Literal["robustness", "general", "analysis"]] | None = None,
-    assignments: Settings | None = None,
+    also: tuple[Literal["robustness", "general", "analysis"], ...] = (),
+    assignments: tuple[str, ...] = (),
 ) -> None:
     """Question, score and report the trained models again; trains nothing.
 
@@ -72,6 +71,6 @@ def evaluate(
     """
     asked = {"part": part, "order": order, "images_per_class": images_per_class}
     words = [f"questions.{key}={value}" for key, value in asked.items() if value is not None]
-    kinds = frozenset((*_EVALUATION, *(also or ())))
-    request = Request([*words, *(assignments or [])], None, None, True, kinds)
+    kinds = frozenset((*_EVALUATION, *also))
+    request = Request([*words, *assignments], only=True, kinds=kinds)
     bring_up_to_date(request, Path.cwd())

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prefect import get_client, get_run_logger
 from prefect.exceptions import Pause
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 
 from finer1.params import Params
 from flows.artifacts import Outcome, publish_summary
@@ -29,8 +29,8 @@ class Request:
 
     assignments: Sequence[str]
     """`key=value`, written to params.yaml first."""
-    data_root: str | None
-    """Folder of the datasets."""
+    data_root: str = ""
+    """Folder of the datasets; empty for none."""
     stages: Sequence[str] | None = None
     """None: all of them."""
     only: bool = False
@@ -85,7 +85,7 @@ def start_flow_run() -> None:
 
 def turn_sayer() -> Callable[[str], None] | None:
     """What a run that finds the folder in use does: a deployed one says so and waits."""
-    return get_run_logger().info if flow_run.get_deployment_id() else None
+    return get_run_logger().info if deployment.get_id() else None
 
 
 def chosen_stages(stages: Sequence[Stage], request: Request) -> list[Stage]:
