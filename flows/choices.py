@@ -22,6 +22,7 @@ class Choice:
 
     def __init__(self, names: Callable[[Path], Sequence[str]]) -> None:
         self._names = names
+        self._known: dict[Path, list[str]] = {}
 
     def __get_pydantic_json_schema__(
         self, core_schema: Any, handler: GetJsonSchemaHandler
@@ -29,7 +30,12 @@ class Choice:
         """The schema of a text with the names as its `enum`."""
         schema = handler(core_schema)
         root = Path.cwd()
-        return {**schema, "enum": list(self._names(root))} if _is_project(root) else schema
+        if not _is_project(root):
+            return schema
+        # Several forms of one import ask for the same names, and a graph is slow to read.
+        if root not in self._known:
+            self._known[root] = list(self._names(root))
+        return {**schema, "enum": self._known[root]}
 
 
 def stage_names(root: Path) -> list[str]:
