@@ -10,6 +10,7 @@ this command again that has died, and marks runs as crashed whose process was ki
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -58,6 +59,7 @@ def _serve(root: Path, port: int, only_register: bool) -> int:
     # The deployments' working folder (prefect.yaml), as a shell would have it.
     os.environ["PWD"] = str(root)
     children = Children(root)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if not is_prefect(api):
             if is_theirs or only_register:

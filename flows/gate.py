@@ -6,10 +6,10 @@ again when it is resumed: what is done is up to date. A run without a deployment
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import yaml
 from prefect import get_run_logger, pause_flow_run, suspend_flow_run
@@ -23,7 +23,6 @@ from pydantic import Field
 from flows.artifacts import artifact_key
 
 _A_WEEK_S = 7 * 24 * 3600
-_Item = TypeVar("_Item")
 
 
 class Approval(RunInput):
@@ -68,21 +67,18 @@ def pause_key(stage: str, entry: object) -> str:
     return f"after-{artifact_key(stage)}-{content[:12]}"
 
 
-def parts_to_review(
-    items: Sequence[_Item], names: Sequence[str], pauses: set[str]
-) -> list[tuple[list[_Item], str | None]]:
-    """Consecutive parts of the stages, each with the name of the stage to review at its end.
+def next_part(
+    names: Sequence[str], done: Collection[str], pauses: Collection[str]
+) -> tuple[list[str], str | None]:
+    """The stages to run until the next pause, and the one that is then reviewed; None at the end.
 
-    names: of the items. The last part has None unless its own last stage is to be reviewed.
+    names: all stages of the run, in order. done: those that it has passed.
     """
-    parts: list[tuple[list[_Item], str | None]] = []
-    current: list[_Item] = []
-    for item, name in zip(items, names, strict=True):
-        current.append(item)
+    left = [name for name in names if name not in done]
+    for place, name in enumerate(left):
         if name in pauses:
-            parts.append((current, name))
-            current = []
-    return [*parts, (current, None)] if current or not parts else parts
+            return left[: place + 1], name
+    return left, None
 
 
 def _given_before(key: str) -> Approval | None:

@@ -13,7 +13,7 @@ from prefect.runtime import deployment, flow_run
 from finer1.params import Params
 from flows.artifacts import Outcome, publish_summary
 from flows.dag import Stage, changed_stages, load_stages, with_ancestors
-from flows.gate import parts_to_review, wait_for_approval
+from flows.gate import next_part, wait_for_approval
 from flows.processes import stage_environment
 from flows.stage_task import UP_TO_DATE, run_task
 from flows.turns import hold_in_turn
@@ -57,19 +57,22 @@ def bring_up_to_date(request: Request, root: Path) -> None:
     start_flow_run()
     folder = Path(request.data_root).resolve() if request.data_root else None
     done = _Progress()
-    with hold_in_turn(root, turn_sayer()):
-        _repair(root)
-        params = configure(root / "params.yaml", request.assignments, folder)
-        chosen = chosen_stages(load_stages(root), request)
-    parts = parts_to_review(chosen, [stage.name for stage in chosen], set(request.pauses))
+    reviewed: str | None = ""
     with ExitStack() as tracked:
-        for stages, reviewed in parts:
+        while reviewed is not None:
             with hold_in_turn(root, turn_sayer()):
                 _repair(root)
+                # Again after a pause: another run may have written other values meanwhile.
+                params = configure(root / "params.yaml", request.assignments, folder)
+                stages = chosen_stages(load_stages(root), request)
+                names = [stage.name for stage in stages]
+                passed = {outcome.stage for outcome in done.outcomes}
+                part, reviewed = next_part(names, passed, request.pauses)
                 changed = changed_stages(root)
-                if done.mlflow_run is None and changed.intersection(s.name for s in stages):
+                if done.mlflow_run is None and changed.intersection(part):
                     done.mlflow_run = tracked.enter_context(_tracked(params, root))
-                done.outcomes += _run_part(stages, changed, _environment(folder, done), root)
+                chosen = [stage for stage in stages if stage.name in part]
+                done.outcomes += _run_part(chosen, changed, _environment(folder, done), root)
             if reviewed:
                 wait_for_approval(reviewed, root)
     publish_summary(done.outcomes, root, done.mlflow_run)

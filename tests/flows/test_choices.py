@@ -8,8 +8,9 @@ from flows.choices import experiment_names, question_values, setting_names, stag
 from flows.experiment_flow import experiments
 from flows.stages import evaluate, pipeline, stage
 
-
-FLOWS = pytest.mark.parametrize("flow", [pipeline, stage, experiments, evaluate], ids=lambda f: f.name)
+FLOWS = pytest.mark.parametrize(
+    "flow", [pipeline, stage, experiments, evaluate], ids=lambda f: f.name
+)
 
 
 def properties(flow):

@@ -18,6 +18,7 @@ from flows.deploy import (
     server_command,
     worker_command,
 )
+from flows.zombies import FLOWS
 
 
 def test_prefects_own_loader_finds_the_four_deployments(repository):
@@ -30,6 +31,8 @@ def test_prefects_own_loader_finds_the_four_deployments(repository):
 def test_every_deployment_leads_to_the_flow_of_its_name(repository):
     for item in read_deployments(repository):
         assert import_object(item["entrypoint"]).name == item["name"]
+    # Runs of killed processes are looked for among these.
+    assert {item["name"] for item in read_deployments(repository)} == set(FLOWS)
 
 
 def test_all_deployments_share_a_pool_and_no_schedule_is_on(repository):

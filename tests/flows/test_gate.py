@@ -1,20 +1,17 @@
 import pytest
 
-from flows.gate import Approval, check_approval, parts_to_review, pause_key
+from flows.gate import Approval, check_approval, next_part, pause_key
 
 
-def test_stages_are_parted_behind_those_to_review():
+def test_a_part_ends_behind_the_next_stage_to_review():
     names = ["cot", "review", "sft", "tapo"]
-    assert parts_to_review(names, names, {"review", "tapo"}) == [
-        (["cot", "review"], "review"),
-        (["sft", "tapo"], "tapo"),
-    ]
-    assert parts_to_review(names, names, {"review"})[-1] == (["sft", "tapo"], None)
+    assert next_part(names, (), {"review", "tapo"}) == (["cot", "review"], "review")
+    assert next_part(names, ("cot", "review"), {"review", "tapo"}) == (["sft", "tapo"], "tapo")
+    assert next_part(names, names, {"review", "tapo"}) == ([], None)
 
 
 def test_without_a_pause_all_is_one_part():
-    assert parts_to_review([1, 2], ["a", "b"], set()) == [([1, 2], None)]
-    assert parts_to_review([], [], {"a"}) == [([], None)]
+    assert next_part(["a", "b"], (), ()) == (["a", "b"], None)
 
 
 def test_other_outputs_are_asked_about_again():
