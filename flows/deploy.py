@@ -27,7 +27,7 @@ from flows.processes import as_typed
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
 
 _FILE = "prefect.yaml"
-_START_S = 180.0
+_START_S = 300.0
 _LOOK_S = 15.0
 _END_S = 45.0
 """Time for a worker to end its runs."""
@@ -59,7 +59,6 @@ def _serve(root: Path, port: int, only_register: bool) -> int:
     # The deployments' working folder (prefect.yaml), as a shell would have it.
     os.environ["PWD"] = str(root)
     children = Children(root)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if not is_prefect(api):
             if is_theirs or only_register:
@@ -196,4 +195,7 @@ def _look_out(children: Children) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # As Ctrl-C: the worker ends its runs.
     sys.exit(main(sys.argv[1:]))

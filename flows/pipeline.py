@@ -50,10 +50,15 @@ def main(arguments: list[str]) -> int:
 
 def settle_prefect(root: Path) -> None:
     """Keep Prefect's data in the project's folder, its servers to this machine, telemetry off."""
-    os.environ.setdefault("PREFECT_HOME", str(root / ".prefect"))
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("PREFECT_SERVER_API_HOST", "127.0.0.1")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
+    for name, value in {
+        "PREFECT_HOME": str(root / ".prefect"),
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        # A machine whose cores are busy takes longer than the default of 10 s.
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
+    }.items():
+        os.environ.setdefault(name, value)
 
 
 if __name__ == "__main__":

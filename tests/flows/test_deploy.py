@@ -1,5 +1,6 @@
 import http.server
 import json
+import os
 import sys
 import threading
 
@@ -8,6 +9,7 @@ import yaml
 from prefect.cli.deploy._config import _load_deploy_configs_and_actions
 from prefect.events.schemas.automations import AutomationCore
 from prefect.utilities.importtools import import_object
+from rich.console import Console
 
 from flows.deploy import (
     Children,
@@ -22,7 +24,9 @@ from flows.zombies import FLOWS
 
 
 def test_prefects_own_loader_finds_the_four_deployments(repository):
-    found, actions = _load_deploy_configs_and_actions(repository / "prefect.yaml")
+    found, actions = _load_deploy_configs_and_actions(
+        repository / "prefect.yaml", console=Console()
+    )
     assert [item["name"] for item in found] == ["pipeline", "stage", "experiments", "evaluate"]
     (step,) = actions["pull"]
     assert step == {"prefect.deployments.steps.set_working_directory": {"directory": "."}}
@@ -74,11 +78,10 @@ def test_a_folder_without_deployments_is_bad_input(tmp_path, monkeypatch, capsys
 def test_a_server_that_is_named_must_answer(repository, tmp_path, monkeypatch, capsys):
     (tmp_path / "prefect.yaml").write_bytes((repository / "prefect.yaml").read_bytes())
     monkeypatch.chdir(tmp_path)
-    for name in ("PREFECT_HOME", "PWD", "PREFECT_SERVER_ANALYTICS_ENABLED", "DO_NOT_TRACK"):
-        monkeypatch.setenv(name, str(tmp_path))
-    monkeypatch.setenv("PREFECT_SERVER_API_HOST", "127.0.0.1")
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    assert main([]) == 3
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "environ", {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api"})
+        code = main([])
+    assert code == 3
     assert "no Prefect server answers at http://127.0.0.1:9/api" in capsys.readouterr().err
 
 

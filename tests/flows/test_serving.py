@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
-START_S, RUN_S = 300, 300
+START_S, RUN_S = 600, 600
 AT_REST = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
