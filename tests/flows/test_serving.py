@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
-START_S, RUN_S = 600, 600
+START_S, RUN_S = 900, 600
 AT_REST = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -36,8 +36,22 @@ class Service:
             stdout=(folder / "deploy.log").open("w"),
             stderr=subprocess.STDOUT,
         )
-        wait_for(lambda: "open " in self.output() or self.process.poll(), START_S)
+
+    def wait_until_open(self):
+        wait_for(lambda: "open " in self.output() or self.process.poll() is not None, START_S)
         assert self.process.poll() is None, self.output()
+
+    def end(self):
+        """End it as Ctrl-C does, and whatever that leaves; returns the exit code."""
+        tree = self.tree()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(120)
+        finally:
+            self.process.kill()
+            for process in tree:
+                with suppress(psutil.Error):
+                    process.kill()
 
     def output(self):
         return (self.folder / "deploy.log").read_text()
@@ -98,16 +112,12 @@ def service(tmp_path_factory, repository, make_project):
     for name in ("prefect.yaml", "pyproject.toml"):
         (folder / name).write_bytes((repository / name).read_bytes())
     service = Service(folder, repository)
-    yield service
-    tree = service.tree()
-    service.process.send_signal(signal.SIGINT)
     try:
-        assert service.process.wait(120) == 0
+        service.wait_until_open()
+        yield service
     finally:
-        service.process.kill()
-        for process in tree:
-            with suppress(psutil.Error):
-                process.kill()
+        code = service.end()
+    assert code == 0
 
 
 @pytest.fixture
