@@ -175,6 +175,8 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
             tracker.finish({}, "FAILED")
             raise
         tracker.finish(metrics, "FINISHED")
+        if run := tracker.run_id():
+            print(f"{stage}: MLflow run {run}", flush=True)
     shutil.rmtree(resume)
     return metrics
 
