@@ -14,14 +14,11 @@ code is written, since DVC hides it), FINER1_LIVE (a reader of the output shows 
 print every one).
 """
 
-import errno
 import fcntl
 import json
 import os
-import re
 import shutil
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -34,7 +31,8 @@ from safetensors import SafetensorError
 from finer1.files import write_atomic, write_json
 from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
-from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
+from tasks.exit_codes import FAILED
+from tasks.faults import judge
 from tasks.identity import look_up, stage_entry, stage_key
 from tasks.launching import (
     end_without_parent,
@@ -47,19 +45,6 @@ from tasks.launching import (
 )
 from tasks.tracking import Tracker, start_run
 
-_MACHINE_ERRNOS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.ENOMEM,
-    errno.EROFS,
-}
-_MACHINE_WORDS = re.compile(
-    rf"os error ({'|'.join(map(str, _MACHINE_ERRNOS))})\b"  # safetensors, from Rust
-    r"|can't allocate memory|out of memory|PytorchStreamWriter failed"
-)
-"""What libraries say of disk and memory in errors that carry no errno."""
 _VARYING = ("time/", "speed/", "mem/", "check/")
 """Metrics that vary between equal runs: with the machine, or with where a run was continued."""
 
@@ -123,20 +108,8 @@ def _guarded(stage: str, body: Body) -> tuple[int, str]:
         dying_with_parent()()
         end_without_parent()
         return _start_stage(stage, body, Path.cwd()), ""
-    except (ValueError, FileNotFoundError) as error:
-        if not _is_ours(error):
-            traceback.print_exc()
-            return FAILED, ""
-        return BAD_INPUT, str(error)
-    except (ConnectionError, MemoryError) as error:
-        return MACHINE, str(error) or "out of memory"
-    except OSError as error:
-        traceback.print_exc()
-        return (MACHINE if error.errno in _MACHINE_ERRNOS else FAILED), ""
-    except (RuntimeError, SafetensorError) as error:
-        if not _is_ours(error):
-            traceback.print_exc()
-        return (MACHINE if _MACHINE_WORDS.search(str(error)) else FAILED), str(error)
+    except (ValueError, OSError, MemoryError, RuntimeError, SafetensorError) as error:
+        return judge(error)
 
 
 def _start_stage(stage: str, body: Body, folder: Path) -> int:
@@ -284,13 +257,3 @@ def settle_libraries(threads: int, is_online: bool) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-def _is_ours(error: BaseException) -> bool:
-    """True when the error was raised by this project, not by a library it calls."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    project = Path(__file__).resolve().parents[1]
-    path = Path(frame.tb_frame.f_code.co_filename).resolve() if frame else project
-    return path.is_relative_to(project) and "site-packages" not in path.parts
