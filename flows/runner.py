@@ -92,7 +92,7 @@ def run(request: Request, root: Path) -> int:
         tracker = None
         if "FINER1_PARENT_RUN" not in environ:
             tracker = start_pipeline_run("pipeline", params.model_dump(include={"seed"}), root, {})
-            environ["FINER1_PARENT_RUN"] = tracker.run_id() or ""
+            environ["FINER1_PARENT_RUN"] = tracker.key
         return _run_stages(chosen, changed, root, environ, tracker, request.verbose)
 
 

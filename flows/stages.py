@@ -75,7 +75,7 @@ def _run_stages(root: Path, folder: Path | None, params: Params) -> None:
         environ["FINER1_DATA_ROOT"] = str(folder)
     seed = params.model_dump(include={"seed"})
     tracker = start_pipeline_run("pipeline", seed, root, {"flow_run": flow_id})
-    environ["FINER1_PARENT_RUN"] = tracker.run_id() or ""
+    environ["FINER1_PARENT_RUN"] = tracker.key
     status = "FAILED"
     try:
         for stage in load_stages(root):

@@ -36,7 +36,7 @@ from finer1.files import write_atomic, write_json
 from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
-from tasks.identity import look_up, stage_entry, stage_key
+from tasks.identity import keyed_inputs, look_up, stage_entry
 from tasks.tracking import Tracker, start_run
 
 _MACHINE_ERRNOS = {
@@ -86,6 +86,8 @@ class Context:
     log_table: Callable[[str, Sequence[Mapping[str, object]]], None]
     log_image: Callable[[str, Image.Image, int], None]
     log_file: Callable[[Path], None]
+    log_model: Callable[[Path, Mapping[str, object]], None]
+    """The folder of a trained model, and how it is asked, for the registry."""
     is_live: bool
     """Someone reads the latest line of the output; a terminal itself needs no saying."""
 
@@ -151,7 +153,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     is_online = stage == "download" and params.download.asks_the_hub()
     assert "torch" not in sys.modules  # a task imports it inside its body
     settle_libraries(params.runtime.threads, is_online)
-    key = stage_key(stage, folder)
+    key, inputs = keyed_inputs(stage, folder)
     resume_root = Path(os.environ.get("FINER1_RESUME", folder / "models/.resume"))
     resume = resume_root / f"{stage}-{key[:16]}"
     if not _is_main():
@@ -165,6 +167,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
             logs=logs,
             root=folder,
         )
+        tracker.log_inputs(inputs)
         try:
             metrics = body(_context(params, stage, resume, tracker))
             steps = params.paths.logs / f"{stage}.jsonl"
@@ -183,7 +186,7 @@ class _NoTracker:
     def log(self, *args: object) -> None:
         pass
 
-    log_table = log_image = log_file = log
+    log_table = log_image = log_file = log_model = log
 
 
 def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTracker) -> Context:
@@ -205,6 +208,7 @@ def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTra
         log_table=tracker.log_table,
         log_image=tracker.log_image,
         log_file=tracker.log_file,
+        log_model=tracker.log_model,
         is_live="FINER1_LIVE" in environ,
     )
 

@@ -1,182 +1,202 @@
-"""MLflow behind a local file: the run of a stage, its metrics, tables, images and artifacts.
+"""The run of a stage: recorded in its journal at once, brought to the store by a thread.
 
-The only module that imports mlflow. Metrics go to a JSON-lines file first; a thread brings them
-to the tracking store, and nothing that happens there can change a result: a server that is away
-costs at most `PATIENCE_S` seconds, and a line says that something was left out.
-
-Environment, all optional: MLFLOW_TRACKING_URI (default: `mlflow.db` in the project's folder, with
-artifacts in `mlartifacts/`), FINER1_PARENT_RUN (run of the pipeline), FINER1_FLOW_RUN (Prefect),
-DVC_EXP_NAME (set by DVC).
+Nothing that happens to the store can change a result: one that is away costs at most `PATIENCE_S`
+seconds over the whole run, and what did not reach it stays in the journal for `finer1 sync`.
 """
 
-import fcntl
 import json
-import logging
 import os
-import queue
-import re
-import socket
-import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
 
-from tasks.origin import is_alive, origin_tags
+from tasks.origin import origin_tags
+from tasks.tracking.journal import Journal, cut_torn_line, new_journal
+from tasks.tracking.pictures import journal_image, journal_table
+from tasks.tracking.registry import journal_model
+from tasks.tracking.sender import Gone, Sender
+from tasks.tracking.store import (
+    end_dead_runs,
+    first_line,
+    is_local,
+    load_mlflow,
+    open_store,
+    tracking_uri,
+)
+from tasks.tracking.sync import has_journal, send_left_behind
+from tasks.tracking.system import SystemSampler
 
-EXPERIMENT = "finer1"
-PARENT_TAG = "mlflow.parentRunId"
 PATIENCE_S = 5.0
 _LOCAL_PATIENCE_S = 60.0  # A file is never away: another process holds it, for seconds at most.
-_PAUSE_S = 2.0
-_PARAMS_PER_CALL, _PARAM_CHARACTERS = 100, 6000  # Limits of MLflow.
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    # The defaults (7 retries, factor 2, 120 s) block for minutes when the server is away.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
-}
-_CAN_NEVER_WORK = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"}
-_PASSWORD = re.compile(r"//[^/@\s]*@")
+_PAUSE_S, _LAST_PAUSE_S = 2.0, 0.2
+_REST_S = 30.0
+"""Pause between looks at what other runs left behind."""
 
 Status = Literal["FINISHED", "FAILED"]
-_Call = Callable[[Any, str], None]  # With an MLflow client and a run id.
 
 
 class Tracker:
     """One MLflow run; every method returns at once and leaves the rest to a thread."""
 
     def __init__(
-        self,
-        name: str,
-        params: Mapping[str, object],
-        tags: Mapping[str, str],
-        logs: Path,
-        root: Path,
+        self, name: str, journal: Journal, key: str, logs: Path | None, root: Path
     ) -> None:
-        """Start the run `name` in the store of the project at `root`; `logs` is the local file."""
+        """`key`: names the run before any store knows it. `logs`: a file for metrics by step."""
+        self.key = key
         self._name = name
+        self._journal = journal
         self._logs = logs
         self._root = root
-        self._uri = tracking_uri(root)
-        self._patience_s = PATIENCE_S if _database(self._uri) is None else _LOCAL_PATIENCE_S
-        self._params = params
-        self._tags = {**origin_tags(root, os.environ), **tags}
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._run_id: str | None = None
+        uri = tracking_uri(root)
+        self._patience_s = _LOCAL_PATIENCE_S if is_local(uri) else PATIENCE_S
+        self._sender = Sender(journal, uri, lambda key: has_journal(root, key))
+        self._sampler: SystemSampler | None = None
+        self._clears_up = False
+        self._is_full = False  # the disk, or the journal cannot be written for another reason
+        self._changed = threading.Event()
         self._known = threading.Event()
         self._closing = threading.Event()
-        self._dropped = 0
-        _cut_torn_line(logs)
-        _load_mlflow()
+        self._deadline = 0.0
+        self._trouble = ""
+        load_mlflow()
         self._thread = threading.Thread(target=self._ship, name="tracking", daemon=True)
-        self._thread.start()
 
     def run_id(self) -> str | None:
-        """Id of the MLflow run; None when the store does not answer within `PATIENCE_S`."""
-        self._known.wait(self._patience_s)
-        return self._run_id
+        """Id of the MLflow run; None when the store does not answer within what patience is left.
+
+        Who only wants to name the run has `key`, which needs no store.
+        """
+        with self._waiting() as seconds:
+            self._known.wait(seconds)
+        return self._sender.run_id
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Append the metrics of one step to the local file, then send them."""
+        """Record the metrics of one step."""
         values = {name: float(value) for name, value in metrics.items()}
-        self._logs.parent.mkdir(parents=True, exist_ok=True)
-        with self._logs.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, "metrics": values}) + "\n")
-        self._send_metrics(values, step)
+        if self._logs is not None:
+            self._logs.parent.mkdir(parents=True, exist_ok=True)
+            with self._logs.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, "metrics": values}) + "\n")
+        self.log_apart(values, step)
+
+    def log_apart(self, metrics: Mapping[str, float], step: int) -> None:
+        """Record metrics that are no part of the stage's log."""
+        self._record(lambda: self._journal.append("metrics", step=step, values=dict(metrics)))
 
     def log_table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Send rows of strings, numbers and PIL images as the table `<name>.json`."""
-        if not rows:
-            return
-        table = {column: [row.get(column) for row in rows] for column in rows[0]}
-        self._calls.put(lambda client, run: client.log_table(run, table, f"{name}.json"))
+        """Record rows of strings, numbers and PIL images as the table `<name>.json`."""
+        if rows:
+            self._record(lambda: journal_table(self._journal, name, rows))
 
     def log_image(self, name: str, image: Image.Image, step: int) -> None:
-        """Send one picture of the series `name`."""
-        frozen = image.copy()  # The caller may draw on.
-        self._calls.put(
-            lambda client, run: client.log_image(run, frozen, key=name, step=step, synchronous=True)
-        )
+        """Record one picture of the series `name`."""
+        now = int(time.time() * 1000)
+        self._record(lambda: journal_image(self._journal, name, image, step, now))
 
-    def log_file(self, path: Path) -> None:
-        """Send a file or folder as an artifact; it must stay until the run is finished."""
-        send = "log_artifacts" if path.is_dir() else "log_artifact"
-        self._calls.put(lambda client, run: getattr(client, send)(run, str(path.absolute())))
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """Record a file or folder as it is now, as an artifact, below `folder` if any."""
+
+        def attach() -> None:
+            self._journal.append("artifact", file=self._journal.attach(path), to=folder)
+
+        self._record(attach)
+
+    def log_inputs(self, inputs: Mapping[str, str]) -> None:
+        """Record what the run reads: name -> hash of its content."""
+        if inputs:
+            named = [{"name": name, "digest": digest} for name, digest in inputs.items()]
+            self._record(lambda: self._journal.append("inputs", inputs=named))
+
+    def log_model(self, folder: Path, asking: Mapping[str, object]) -> None:
+        """Record the run's model for the registry; asking: how it is asked when it is served."""
+        self._record(lambda: journal_model(self._journal, folder, asking))
+
+    def watch_system(self) -> None:
+        """Record what the machine does, until the run ends."""
+        self._sampler = SystemSampler(self.log_apart)
+
+    def start(self, clears_up: bool) -> "Tracker":
+        """Begin to send; clears_up: also what other runs have left behind."""
+        self._clears_up = clears_up
+        self._thread.start()
+        return self
 
     def finish(self, metrics: Mapping[str, float], status: Status) -> None:
-        """Send the final metrics and end the run; waits a bounded time for what is left."""
+        """Record the final metrics and the end; wait for the store as long as patience is left."""
         if self._closing.is_set():
             return
+        if self._sampler:
+            self._sampler.stop()
         if metrics:
-            self._send_metrics({name: float(value) for name, value in metrics.items()}, 0)
-        self._calls.put(lambda client, run: client.set_terminated(run, status))
-        self._calls.put(None)
+            self.log_apart({name: float(value) for name, value in metrics.items()}, 0)
+        self._record(lambda: self._journal.append("end", status=status))
+        self._deadline = time.monotonic() + self._patience_s
         self._closing.set()
-        self._thread.join(self._patience_s)
-        if self._thread.is_alive() or self._dropped:
-            self._warn("some records did not reach MLflow; results are not affected")
+        self._changed.set()
+        is_away = bool(self._trouble) and not self._known.is_set()
+        with self._waiting() as seconds:
+            self._thread.join(0 if is_away else seconds)
+        if self._thread.is_alive() or self._trouble:
+            why = f" ({self._trouble})" if self._trouble else ""
+            self._warn(
+                f"not all of the run is in MLflow{why}; it is kept, and `finer1 sync` brings it "
+                "there; results are not affected"
+            )
 
-    def _send_metrics(self, values: Mapping[str, float], step: int) -> None:
-        now = int(time.time() * 1000)
+    @contextmanager
+    def _waiting(self) -> Iterator[float]:
+        """The patience that is left; what the block takes is used up."""
+        start = time.monotonic()
+        yield self._patience_s
+        self._patience_s = max(self._patience_s - (time.monotonic() - start), 0.0)
 
-        def send(client: Any, run: str) -> None:
-            from mlflow.entities import Metric
-
-            metrics = [Metric(name, value, now, step) for name, value in values.items()]
-            client.log_batch(run, metrics=metrics)
-
-        self._calls.put(send)
+    def _record(self, write: Callable[[], None]) -> None:
+        """What goes wrong with the journal ends the records, not the run."""
+        if self._is_full:
+            return
+        try:
+            write()
+        except OSError as error:
+            self._is_full = True
+            self._warn(f"the run's records end here: {error}; results are not affected")
+        self._changed.set()
 
     def _ship(self) -> None:
-        """Body of the thread: open the run, then do one call after the other."""
-        client, started = None, time.monotonic()
-        while client is None:
-            try:
-                client, self._run_id = self._open()
-            except Exception as error:
-                away = time.monotonic() - started > PATIENCE_S
-                if away or self._closing.is_set() or _can_never_work(error):
-                    self._dropped += 1
-                    self._warn(f"no MLflow run: {_first_line(error)}")
-                    return
-                self._closing.wait(_PAUSE_S)
-            finally:
-                if client is not None or self._dropped:
-                    self._known.set()
-        while (call := self._calls.get()) is not None:
-            self._send(call, client)
-
-    def _open(self) -> tuple[Any, str]:
-        from mlflow.entities import Param
-
-        if _database(self._uri) is not None:
-            prepare_store(self._root)
-        client = _client(self._uri)
-        experiment = _experiment_id(client, self._root)
-        end_dead_runs(client, experiment)
-        run = client.create_run(experiment, run_name=self._name, tags=self._tags).info.run_id
-        params = [Param(key, str(self._params[key])[:_PARAM_CHARACTERS]) for key in self._params]
-        for start in range(0, len(params), _PARAMS_PER_CALL):
-            client.log_batch(run, params=params[start : start + _PARAMS_PER_CALL])
-        return client, run
-
-    def _send(self, call: _Call, client: Any) -> None:
+        """Body of the thread: send what is there, wait for more."""
+        store: tuple[Any, str] | None = None
         while True:
+            self._changed.clear()
+            is_last = self._closing.is_set()
             try:
-                call(client, str(self._run_id))
+                if store is None:
+                    store = open_store(self._root)
+                    end_dead_runs(*store)
+                self._sender.send(*store, lambda: False)
+                self._trouble = ""
+                self._known.set()
+                if is_last:
+                    self._journal.remove()
+                    return
+                if self._clears_up:
+                    send_left_behind(self._root, store, self._closing.is_set)
+                self._changed.wait(_REST_S if self._clears_up else None)
+            except Gone:
+                self._trouble = "it was deleted there"
+                self._journal.remove()
                 return
             except Exception as error:
-                if _can_never_work(error) or self._closing.is_set():
-                    self._dropped += 1
-                    self._warn(_first_line(error))
+                self._trouble = first_line(error)
+                if is_last and time.monotonic() > self._deadline:
+                    self._journal.close()
                     return
+                if is_last:
+                    time.sleep(_LAST_PAUSE_S)
                 self._closing.wait(_PAUSE_S)
 
     def _warn(self, message: str) -> None:
@@ -187,114 +207,37 @@ def start_run(
     stage: str, params: Mapping[str, object], tags: Mapping[str, str], logs: Path, root: Path
 ) -> Tracker:
     """Start the run of one stage, below the pipeline's run where there is one."""
+    cut_torn_line(logs)
     parent = os.environ.get("FINER1_PARENT_RUN")
-    nested = {PARENT_TAG: parent} if parent else {}
-    return Tracker(stage, params, {**nested, **tags}, logs, root)
+    tracker = _tracker(stage, params, tags, parent, logs, root)
+    tracker.watch_system()
+    return tracker.start(clears_up=False)
 
 
 def start_pipeline_run(
-    name: str, params: Mapping[str, object], root: Path, tags: Mapping[str, str]
+    name: str,
+    params: Mapping[str, object],
+    root: Path,
+    tags: Mapping[str, str],
+    parent: str | None = None,
 ) -> Tracker:
-    """Start the run that holds the runs of all stages; hand its id on as FINER1_PARENT_RUN."""
-    return Tracker(name, params, {"pipeline": name, **tags}, root / "logs" / f"{name}.jsonl", root)
+    """Start the run that holds the runs of all stages; hand its key on as FINER1_PARENT_RUN."""
+    tracker = _tracker(name, params, {"pipeline": name, **tags}, parent, None, root)
+    return tracker.start(clears_up=True)
 
 
-def tracking_uri(root: Path) -> str:
-    """Address of the tracking store."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
-
-
-def prepare_store(root: Path) -> None:
-    """Create the local store and its experiment once, however many processes ask for it.
-
-    Four processes that open a fresh SQLite store at once break it for good, hence the lock.
-    Does nothing when the store is a server. Raises RuntimeError when the file is no store.
-    """
-    database = _database(tracking_uri(root))
-    if database is None:
-        return
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with database.with_name(database.name + ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_ready(database):
-            return
-        try:
-            _load_mlflow()
-            _experiment_id(_client(f"sqlite:///{database}"), root)
-            with closing(sqlite3.connect(database)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
-        except Exception as error:
-            raise RuntimeError(
-                f"{database} is no usable MLflow store ({_first_line(error)}); move it away and "
-                "run again: a new one is made"
-            ) from error
-
-
-def end_dead_runs(client: Any, experiment: str) -> None:
-    """Mark runs as killed whose process, on this machine, is gone."""
-    runs = client.search_runs(
-        [experiment],
-        f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'",
-        max_results=100,
-    )
-    for run in runs:
-        if not is_alive(run.data.tags):
-            client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _load_mlflow() -> None:
-    """Import mlflow in the caller's thread: imports in two threads at once can deadlock."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def _client(uri: str) -> Any:
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
-
-
-def _experiment_id(client: Any, root: Path) -> str:
-    """Id of the project's experiment; created with artifacts in `mlartifacts/` when local."""
-    if found := client.get_experiment_by_name(EXPERIMENT):
-        return str(found.experiment_id)
-    location = (root.resolve() / "mlartifacts").as_uri() if _database(tracking_uri(root)) else None
-    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
-
-
-def _database(uri: str) -> Path | None:
-    """The file of a SQLite store, None for a server."""
-    scheme, _, path = uri.partition(":///")
-    return Path(path) if scheme == "sqlite" else None
-
-
-def _is_ready(database: Path) -> bool:
-    if not database.exists():
-        return False
-    try:
-        with closing(sqlite3.connect(database)) as connection:
-            query = "SELECT count(*) FROM experiments WHERE name = ?"
-            return bool(connection.execute(query, (EXPERIMENT,)).fetchone()[0])
-    except sqlite3.Error:
-        return False
-
-
-def _cut_torn_line(logs: Path) -> None:
-    """Drop a last line that a kill left unfinished."""
-    if logs.exists():
-        content = logs.read_bytes()
-        if content and not content.endswith(b"\n"):
-            logs.write_bytes(content[: content.rfind(b"\n") + 1])
-
-
-def _can_never_work(error: Exception) -> bool:
-    code = getattr(error, "error_code", None)
-    return code in _CAN_NEVER_WORK or isinstance(error, RuntimeError | ValueError | TypeError)
-
-
-def _first_line(error: Exception) -> str:
-    return _PASSWORD.sub("//", (str(error).strip() or type(error).__name__).splitlines()[0][:300])
+def _tracker(
+    name: str,
+    params: Mapping[str, object],
+    tags: Mapping[str, str],
+    parent: str | None,
+    logs: Path | None,
+    root: Path,
+) -> Tracker:
+    start = {
+        "params": {key: str(value) for key, value in params.items()},
+        "tags": {**origin_tags(root, os.environ), **tags},
+        "parent": parent or None,
+    }
+    journal, key = new_journal(root, name, start)
+    return Tracker(name, journal, key, logs, root)

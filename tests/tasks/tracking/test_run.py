@@ -77,7 +77,7 @@ def test_tables_keep_their_images(store):
 
 def test_stages_are_children_of_the_pipelines_run(store, monkeypatch):
     pipeline = start_pipeline_run("pipeline", {}, store, {"flow_run": "flow-1"})
-    monkeypatch.setenv("FINER1_PARENT_RUN", pipeline.run_id())
+    monkeypatch.setenv("FINER1_PARENT_RUN", pipeline.key)
     monkeypatch.setenv("FINER1_FLOW_RUN", "flow-1")
     start_run("child", {}, {}, store / "child.jsonl", store).finish({}, "FINISHED")
     pipeline.finish({}, "FINISHED")
@@ -117,7 +117,7 @@ def test_a_dead_server_costs_seconds_and_no_secret(tmp_path, monkeypatch, capsys
     assert time.monotonic() - start < 8
     assert (tmp_path / "dead.jsonl").read_text()
     told = capsys.readouterr().err
-    assert "did not reach MLflow" in told
+    assert "`finer1 sync` brings it there" in told
     assert "secret" not in told
 
 
