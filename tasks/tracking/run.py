@@ -33,7 +33,7 @@ from tasks.tracking.sync import has_journal, send_left_behind
 from tasks.tracking.system import SystemSampler
 
 PATIENCE_S = 5.0
-_LOCAL_PATIENCE_S = 60.0  # A file is never away: another process holds it, for seconds at most.
+_LOCAL_PATIENCE_S = 180.0  # A file is never away: other processes hold it, or make it just now.
 _PAUSE_S, _LAST_PAUSE_S = 2.0, 0.2
 _REST_S = 30.0
 """Pause between looks at what other runs left behind."""
@@ -136,12 +136,13 @@ class Tracker:
         if metrics:
             self.log_apart({name: float(value) for name, value in metrics.items()}, 0)
         self._record(lambda: self._journal.append("end", status=status))
+        if self._trouble and not self._known.is_set():  # It has never answered.
+            self._patience_s = 0.0
         self._deadline = time.monotonic() + self._patience_s
         self._closing.set()
         self._changed.set()
-        is_away = bool(self._trouble) and not self._known.is_set()
         with self._waiting() as seconds:
-            self._thread.join(0 if is_away else seconds)
+            self._thread.join(seconds)
         if self._thread.is_alive() or self._trouble:
             why = f" ({self._trouble})" if self._trouble else ""
             self._warn(

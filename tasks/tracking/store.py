@@ -16,11 +16,14 @@ EXPERIMENT = "finer1"
 PARENT_TAG = "mlflow.parentRunId"
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # The defaults (7 retries, factor 2, 120 s) block for minutes when the server is away.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
 }
+_SHOWN = 160
+"""Characters of an error, whose libraries nest their messages."""
 _PASSWORD = re.compile(r"//[^/@\s]*@")
 
 
@@ -113,7 +116,7 @@ def experiment_id(client: Any, root: Path) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, without passwords."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return shown_uri(text[:300])
+    return shown_uri(text[:_SHOWN])
 
 
 def _database(uri: str) -> Path | None:
