@@ -45,7 +45,8 @@ def is_local(uri: str) -> bool:
 def prepare_store(root: Path) -> None:
     """Create the local store and its experiment once, however many processes ask for it.
 
-    Four processes that open a fresh SQLite store at once break it for good, hence the lock.
+    Four processes that open a fresh SQLite store at once break it for good, hence the lock; and
+    so does a kill while the tables are made, hence another name until they are.
     Does nothing when the store is a server. Raises RuntimeError when the file is no store.
     """
     database = _database(tracking_uri(root))
@@ -58,7 +59,10 @@ def prepare_store(root: Path) -> None:
             return
         try:
             load_mlflow()
-            experiment_id(open_client(f"sqlite:///{database}"), root)
+            if database.exists():  # Another tool's store, or a file that is none.
+                experiment_id(open_client(f"sqlite:///{database}"), root)
+            else:
+                _make_store(database, root)
             with closing(sqlite3.connect(database)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
         except Exception as error:
@@ -123,6 +127,16 @@ def _database(uri: str) -> Path | None:
     """The file of a SQLite store, None for a server."""
     scheme, _, path = uri.partition(":///")
     return Path(path) if scheme == "sqlite" else None
+
+
+def _make_store(database: Path, root: Path) -> None:
+    part = database.with_name(f"{database.name}.part")
+    for rest in (part, part.with_name(f"{part.name}-journal")):
+        rest.unlink(missing_ok=True)
+    client = open_client(f"sqlite:///{part}")
+    experiment_id(client, root)
+    client._tracking_client.store.engine.dispose()  # It is open under the name that goes.
+    part.replace(database)
 
 
 def _is_ready(database: Path) -> bool:

@@ -3,6 +3,7 @@
 import json
 import threading
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 FAULTS = ("refuses", "hangs", "fails", "cuts", "trickles", "lies")
@@ -78,6 +79,39 @@ def faulty_server(fault):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield address
+    finally:
+        server.ended.set()
+        server.shutdown()
+        server.server_close()
+
+
+class _Passing(_Handler):
+    def _answer(self):
+        self.server.num_requests += 1
+        if self.server.num_requests > self.server.lifetime:
+            self.server.fault = "hangs" if self.server.then_hangs else "fails"
+            getattr(self, self.server.fault)()
+            return
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        behind = HTTPConnection("127.0.0.1", self.server.port_behind, timeout=60)
+        headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
+        behind.request(self.command, self.path, body, headers)
+        answer = behind.getresponse()
+        self._send(answer.status, answer.read())
+        behind.close()
+
+    do_GET = do_POST = do_PUT = do_PATCH = _answer
+
+
+@contextmanager
+def dying_server(port, lifetime, then_hangs):
+    """The address of what stands before the server at `port`, and fails after some requests."""
+    server = _Server(("127.0.0.1", 0), _Passing)
+    server.ended, server.num_requests = threading.Event(), 0
+    server.port_behind, server.lifetime, server.then_hangs = port, lifetime, then_hangs
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.ended.set()
         server.shutdown()

@@ -183,3 +183,19 @@ def test_a_broken_store_is_named_with_the_remedy(tmp_path):
     (tmp_path / "mlflow.db").write_text("no database")
     with pytest.raises(RuntimeError, match=r"mlflow\.db is no usable MLflow store .* move it away"):
         prepare_store(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_kill_while_the_store_is_made_leaves_none(tmp_path, monkeypatch):
+    from mlflow import MlflowClient
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_experiment", die)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_store(tmp_path)
+    assert not (tmp_path / "mlflow.db").exists()
+    prepare_store(tmp_path)
+    assert client_of(tmp_path).get_experiment_by_name(EXPERIMENT) is not None
