@@ -36,7 +36,9 @@ PLUMBING = frozenset(
         "finer1/progress.py",
         "finer1/section.py",
         "tasks/exit_codes.py",
+        "tasks/faults.py",
         "tasks/identity.py",
+        "tasks/launching.py",
         "tasks/origin.py",
         "tasks/stage.py",
         *(
