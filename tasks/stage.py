@@ -33,7 +33,7 @@ from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
 from tasks.exit_codes import FAILED
 from tasks.faults import judge
-from tasks.identity import keyed_inputs, look_up, stage_entry
+from tasks.identity import keyed_inputs, look_up, stage_entry, stage_key
 from tasks.launching import (
     end_without_parent,
     is_launched,
