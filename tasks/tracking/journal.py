@@ -105,7 +105,7 @@ class Journal:
         """Delete the journal, in one step for every other process."""
         done = self.folder.with_name(_DONE + self.folder.name)
         self.folder.rename(done)
-        shutil.rmtree(done)
+        shutil.rmtree(done, ignore_errors=True)  # Who looks for journals removes it as well.
         self.close()
 
     def close(self) -> None:

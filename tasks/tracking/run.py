@@ -58,7 +58,8 @@ class Tracker:
         self._sender = Sender(journal, uri, lambda key: has_journal(root, key))
         self._sampler: SystemSampler | None = None
         self._clears_up = False
-        self._is_full = False  # the disk, or the journal cannot be written for another reason
+        self._mutex = threading.Lock()
+        self._is_closed = False
         self._changed = threading.Event()
         self._known = threading.Event()
         self._closing = threading.Event()
@@ -136,6 +137,7 @@ class Tracker:
         if metrics:
             self.log_apart({name: float(value) for name, value in metrics.items()}, 0)
         self._record(lambda: self._journal.append("end", status=status))
+        self._close()
         if self._trouble and not self._known.is_set():  # It has never answered.
             self._patience_s = 0.0
         self._deadline = time.monotonic() + self._patience_s
@@ -159,14 +161,20 @@ class Tracker:
 
     def _record(self, write: Callable[[], None]) -> None:
         """What goes wrong with the journal ends the records, not the run."""
-        if self._is_full:
-            return
-        try:
-            write()
-        except OSError as error:
-            self._is_full = True
-            self._warn(f"the run's records end here: {error}; results are not affected")
+        with self._mutex:
+            if self._is_closed:
+                return
+            try:
+                write()
+            except OSError as error:
+                self._is_closed = True
+                self._warn(f"the run's records end here: {error}; results are not affected")
         self._changed.set()
+
+    def _close(self) -> None:
+        """Take no more records, such as the sampler's last."""
+        with self._mutex:
+            self._is_closed = True
 
     def _ship(self) -> None:
         """Body of the thread: send what is there, wait for more."""
@@ -188,7 +196,9 @@ class Tracker:
                     send_left_behind(self._root, store, self._closing.is_set)
                 self._changed.wait(_REST_S if self._clears_up else None)
             except Gone:
-                self._trouble = "it was deleted there"
+                self._close()
+                self._warn("the run was deleted in MLflow; nothing more of it is recorded")
+                self._known.set()
                 self._journal.remove()
                 return
             except Exception as error:
