@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+from finer1.telemetry import TELEMETRY_OFF
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
 
 
@@ -47,8 +48,7 @@ def main(arguments: list[str]) -> int:
 def _settle_prefect(root: Path) -> None:
     """Keep Prefect's data in the project's folder and its telemetry off."""
     os.environ.setdefault("PREFECT_HOME", str(root / ".prefect"))
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.update(TELEMETRY_OFF)
 
 
 if __name__ == "__main__":
