@@ -2,9 +2,8 @@
 
     python -m tasks.<stage>        exit code 0, 1 failed, 2 bad input, 3 the machine
 
-Started several times by torchrun or accelerate (RANK, WORLD_SIZE), the process of rank 0 alone
-tracks, logs and writes; the others run the same body. Only the stage `tapo` can share its work out
-like that; any other refuses.
+Of the several processes of a stage (tasks/launching.py), that of rank 0 alone tracks, logs and
+writes; the others run the same body.
 
 Environment, all optional: FINER1_DATA_ROOT (folder of the datasets), FINER1_HOME (the
 project's folder, where the stage runs in a copy of it), FINER1_STORE (what is computed once),
@@ -15,16 +14,13 @@ code is written, since DVC hides it), FINER1_LIVE (a reader of the output shows 
 print every one).
 """
 
-import errno
 import fcntl
 import json
 import os
-import re
 import shutil
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -36,27 +32,22 @@ from finer1.files import write_atomic, write_json
 from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
 from finer1.telemetry import TELEMETRY_OFF
-from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
+from tasks.exit_codes import FAILED
+from tasks.faults import judge
 from tasks.identity import look_up, stage_entry, stage_key
+from tasks.launching import (
+    end_without_parent,
+    is_launched,
+    is_shared_out,
+    launch,
+    rank,
+    report,
+    this_node,
+)
 from tasks.tracking import Tracker, start_run
 
-_MACHINE_ERRNOS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.ENOMEM,
-    errno.EROFS,
-}
-_MACHINE_WORDS = re.compile(
-    rf"os error ({'|'.join(map(str, _MACHINE_ERRNOS))})\b"  # safetensors, from Rust
-    r"|can't allocate memory|out of memory|PytorchStreamWriter failed"
-)
-"""What libraries say of disk and memory in errors that carry no errno."""
 _VARYING = ("time/", "speed/", "mem/", "check/")
 """Metrics that vary between equal runs: with the machine, or with where a run was continued."""
-_SHARED_STAGE = "tapo"
-"""The stage that several processes can run together."""
 
 
 @dataclass(frozen=True)
@@ -97,53 +88,47 @@ Body = Callable[[Context], dict[str, float]]
 def main(stage: str, body: Body) -> None:
     """Run a stage as its own process and exit with its code."""
     _report_exit(FAILED)  # holds for a kill and for an exception that is not caught below
-    code = _guarded(stage, body)
-    _report_exit(code)
+    code, sentence = _guarded(stage, body)
+    if sentence and (rank() == 0 or not is_launched()):
+        print(f"{stage}: {sentence}", file=sys.stderr)
+    _report_exit(code, sentence)
     sys.exit(code)
 
 
-def _report_exit(code: int) -> None:
+def _report_exit(code: int, sentence: str = "") -> None:
     exit_file = os.environ.get("FINER1_EXIT_FILE")
-    if exit_file and _is_main():
+    if is_launched():
+        report(code, sentence)
+    elif exit_file and rank() == 0:
         write_atomic(Path(exit_file), str(code).encode())
 
 
-def _is_main() -> bool:
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _guarded(stage: str, body: Body) -> int:
+def _guarded(stage: str, body: Body) -> tuple[int, str]:
+    """The exit code, and what to say of an error."""
     try:
         dying_with_parent()()
-        _check_processes(stage)
-        run_stage(stage, body, Path.cwd())
-    except (ValueError, FileNotFoundError) as error:
-        if not _is_ours(error):
-            traceback.print_exc()
-            return FAILED
-        print(f"{stage}: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except (ConnectionError, MemoryError) as error:
-        print(f"{stage}: {error or 'out of memory'}", file=sys.stderr)
-        return MACHINE
-    except OSError as error:
-        traceback.print_exc()
-        return MACHINE if error.errno in _MACHINE_ERRNOS else FAILED
-    except (RuntimeError, SafetensorError) as error:
-        if not _is_ours(error):
-            traceback.print_exc()
-        print(f"{stage}: {error}", file=sys.stderr)
-        return MACHINE if _MACHINE_WORDS.search(str(error)) else FAILED
-    return 0
+        end_without_parent()
+        return _start_stage(stage, body, Path.cwd()), ""
+    except (ValueError, OSError, MemoryError, RuntimeError, SafetensorError) as error:
+        return judge(error)
 
 
-def _check_processes(stage: str) -> None:
-    num_processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if num_processes > 1 and stage != _SHARED_STAGE:
-        raise ValueError(
-            f"this stage runs in one process, not in {num_processes}; start it without torchrun "
-            f"or accelerate, which only the stage {_SHARED_STAGE} can use"
-        )
+def _start_stage(stage: str, body: Body, folder: Path) -> int:
+    """Run the stage here, or in processes that runtime.launcher asks for; the exit code."""
+    runtime = load_params(folder / "params.yaml").runtime
+    if not is_shared_out(stage, runtime.launcher):
+        run_stage(stage, body, folder)
+        return 0
+    settle_libraries(runtime.threads, is_online=False)
+    node = this_node(runtime.launcher)
+    scratch = _scratch(stage, stage_key(stage, folder), folder)
+    with _owned(scratch, stage) if node.rank == 0 else nullcontext():
+        return launch(stage, runtime.launcher, node, runtime.device)
+
+
+def _scratch(stage: str, key: str, folder: Path) -> Path:
+    root = Path(os.environ.get("FINER1_RESUME", folder / "models/.resume"))
+    return root / f"{stage}-{key[:16]}"
 
 
 def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
@@ -153,11 +138,10 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     assert "torch" not in sys.modules  # a task imports it inside its body
     settle_libraries(params.runtime.threads, is_online)
     key = stage_key(stage, folder)
-    resume_root = Path(os.environ.get("FINER1_RESUME", folder / "models/.resume"))
-    resume = resume_root / f"{stage}-{key[:16]}"
-    if not _is_main():
+    resume = _scratch(stage, key, folder)
+    if rank() > 0:
         return body(_context(params, stage, resume, _NoTracker()))
-    with _owned(resume, stage):
+    with nullcontext() if is_launched() else _owned(resume, stage):
         logs = resume / "log.jsonl"
         tracker = start_run(
             stage,
@@ -176,6 +160,8 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
             tracker.finish({}, "FAILED")
             raise
         tracker.finish(metrics, "FINISHED")
+        if run := tracker.run_id():
+            print(f"{stage}: MLflow run {run}", flush=True)
     shutil.rmtree(resume)
     return metrics
 
@@ -273,13 +259,3 @@ def settle_libraries(threads: int, is_online: bool) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-def _is_ours(error: BaseException) -> bool:
-    """True when the error was raised by this project, not by a library it calls."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    project = Path(__file__).resolve().parents[1]
-    path = Path(frame.tb_frame.f_code.co_filename).resolve() if frame else project
-    return path.is_relative_to(project) and "site-packages" not in path.parts
