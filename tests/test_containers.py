@@ -151,7 +151,8 @@ def image(tmp_path):
     for name in ("finer1", "tasks", "flows", ".dvc", "data", "models"):
         (folder / name).mkdir(parents=True)
     (folder / "finer1/code.py").write_text("new")
-    for name in ("dvc.yaml", "pyproject.toml", ".dvcignore", "requirements.lock", "params.yaml"):
+    for name in ("dvc.yaml", "prefect.yaml", "automations.yaml", "pyproject.toml", ".dvcignore",
+                 "requirements.lock", "params.yaml"):  # fmt: skip
         (folder / name).write_text("new")
     (folder / ".image").write_text("2")
     return folder

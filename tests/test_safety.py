@@ -24,13 +24,17 @@ _WITH = {
     "yaml.load": "Loader",
 }
 """Of those, the ones that are harmless with this argument."""
+_WORTH_A_LOOK = re.compile(
+    r"torch\.|\beval\(|\bexec\(|os\.(system|popen)|marshal|[pP]ickle|dill|joblib|shelve"
+    r"|\.load\(|unsafe_load|full_load|Environment\(|shell=|trust_remote_code|from_pretrained"
+)
 _MODEL = re.compile(r"(Auto(?!Tokenizer|Processor|Config)\w+|\w+ForConditionalGeneration)"
                     r"\.from_pretrained")  # fmt: skip
 
 
 def calls(path):
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)) if _WORTH_A_LOOK.search(text) else ():
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), {w.arg: ast.unparse(w.value) for w in node.keywords}, node
 
@@ -49,9 +53,10 @@ def suspects(path):
             yield ast.unparse(node)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_no_module_runs_what_a_file_brings_along(path):
-    assert list(suspects(path)) == []
+def test_no_module_runs_what_a_file_brings_along():
+    assert len(MODULES) > 300
+    found = {str(path): list(suspects(path)) for path in MODULES}
+    assert {path: lines for path, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ fill_workspace() {
     local name
     if [ "$PWD" = "$image" ] || [ ! -r "$image/.image" ]; then return; fi
     if [ -e .image ] && cmp -s .image "$image/.image"; then return; fi
-    for name in finer1 tasks flows dvc.yaml pyproject.toml .dvcignore requirements.lock; do
+    for name in finer1 tasks flows dvc.yaml prefect.yaml automations.yaml pyproject.toml \
+        .dvcignore requirements.lock; do
         rm -rf "./$name"
         cp -r "$image/$name" .
     done
@@ -54,7 +55,7 @@ fill_workspace() {
 case ${1:-} in
 mlflow-server)
     password=$(secret mlflow_password)
-    export MLFLOW_BACKEND_STORE_URI="postgresql://mlflow:$password@$database/mlflow"
+    export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg2://mlflow:$password@$database/mlflow"
     # Clients send artifacts through the server: they need no key of the store.
     export MLFLOW_ARTIFACTS_DESTINATION=${FINER1_ARTIFACTS:-s3://mlflow}
     export MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false
@@ -83,7 +84,7 @@ worker)
     PREFECT_API_AUTH_STRING=finer1:$(secret prefect_login)
     export PREFECT_API_AUTH_STRING
     s3_keys
-    exec python -m flows.pipeline --serve
+    exec python -m flows.deploy
     ;;
 "") die "nothing to start; see the first lines of $0" ;;
 *)

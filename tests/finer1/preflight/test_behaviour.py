@@ -36,12 +36,14 @@ def test_a_model_that_does_not_see_the_image_fails(base, tmp_path):
     assert found["engines"] == "OK"
 
 
+@pytest.mark.slow
 def test_engines_that_disagree_fail(base, monkeypatch):
     honest = behaviour._packed
     monkeypatch.setattr(behaviour, "_packed", lambda *given: honest(*given) + 0.01)
     assert states(base)["engines"] == "FAIL"
 
 
+@pytest.mark.slow
 def test_a_step_that_changes_nothing_fails(base, monkeypatch):
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: None)
     assert states(base)["training step"] == "FAIL"
