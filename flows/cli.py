@@ -10,6 +10,8 @@ import typer
 
 from flows import data
 from flows.preflight import check
+from flows.promoting import promote
+from flows.syncing import sync
 from tasks.exit_codes import BAD_INPUT, MACHINE
 
 app = typer.Typer(
@@ -22,6 +24,8 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command()(check)
+app.command()(sync)
+app.command()(promote)
 
 
 @app.command()

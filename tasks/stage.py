@@ -34,7 +34,7 @@ from finer1.params import Params, load_params
 from finer1.telemetry import TELEMETRY_OFF
 from tasks.exit_codes import FAILED
 from tasks.faults import judge
-from tasks.identity import look_up, stage_entry, stage_key
+from tasks.identity import keyed_inputs, look_up, stage_entry, stage_key
 from tasks.launching import (
     end_without_parent,
     is_launched,
@@ -78,6 +78,8 @@ class Context:
     log_table: Callable[[str, Sequence[Mapping[str, object]]], None]
     log_image: Callable[[str, Image.Image, int], None]
     log_file: Callable[[Path], None]
+    log_model: Callable[[Path, Mapping[str, object]], None]
+    """The folder of a trained model, and how it is asked, for the registry."""
     is_live: bool
     """Someone reads the latest line of the output; a terminal itself needs no saying."""
 
@@ -137,7 +139,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     is_online = stage == "download" and params.download.asks_the_hub()
     assert "torch" not in sys.modules  # a task imports it inside its body
     settle_libraries(params.runtime.threads, is_online)
-    key = stage_key(stage, folder)
+    key, inputs = keyed_inputs(stage, folder)
     resume = _scratch(stage, key, folder)
     if rank() > 0:
         return body(_context(params, stage, resume, _NoTracker()))
@@ -150,6 +152,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
             logs=logs,
             root=folder,
         )
+        tracker.log_inputs(inputs)
         try:
             metrics = body(_context(params, stage, resume, tracker))
             steps = params.paths.logs / f"{stage}.jsonl"
@@ -170,7 +173,7 @@ class _NoTracker:
     def log(self, *args: object) -> None:
         pass
 
-    log_table = log_image = log_file = log
+    log_table = log_image = log_file = log_model = log
 
 
 def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTracker) -> Context:
@@ -192,6 +195,7 @@ def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTra
         log_table=tracker.log_table,
         log_image=tracker.log_image,
         log_file=tracker.log_file,
+        log_model=tracker.log_model,
         is_live="FINER1_LIVE" in environ,
     )
 
