@@ -249,6 +249,7 @@ def settle_libraries(threads: int, is_online: bool) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # vLLM shares this process, its memory and its threads with the trainer.
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"

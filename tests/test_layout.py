@@ -40,12 +40,19 @@ PLACES = {
     "mlflow": ("tasks/tracking.py",),
     "prefect": ("flows/",),
     "dvc": ("flows/dag.py",),
+    "ray": ("finer1/engines/shards.py",),
 }
-MAY_READ_THE_ENVIRONMENT = ("tasks/stage.py", "tasks/launching.py", "tasks/tracking.py", "flows/")
+MAY_READ_THE_ENVIRONMENT = (
+    "tasks/stage.py",
+    "tasks/launching.py",
+    "tasks/shards.py",
+    "tasks/tracking.py",
+    "flows/",
+)
 NO_STAGE = {"seed", "paths", "prompt", "runtime", "comparison", "experiments"}
 NO_STAGE_MODULE = {
-    "__init__", "asking", "stage", "launching", "faults", "tracking", "identity", "origin",
-    "exit_codes",
+    "__init__", "asking", "stage", "launching", "shards", "faults", "tracking", "identity",
+    "origin", "exit_codes",
 }  # fmt: skip
 NO_SECTION = {"baseline"}
 """It has that of predict: further models are asked as the run's own are, or nothing compares."""
