@@ -25,6 +25,8 @@ from finer1.engines.pictures import READERS
 
 MAX_LOSSES = 3
 """Workers lost with no batch finished in between after which the work is given up."""
+_PATIENCE = {"agent_register_timeout_ms": 120_000, "worker_register_timeout_seconds": 300}
+"""Ray's own limits end a cluster that starts on a busy machine."""
 _QUEUED = 2
 """Batches with a worker: one that it makes, and one that it need not wait for."""
 
@@ -180,10 +182,13 @@ def _start_cluster(ray: Any, settings: EngineSettings, shards: Shards) -> dict[s
     Raises ValueError when the workers have no room on it.
     """
     if not ray.is_initialized():
-        own = {"num_cpus": shards.number, "_node_ip_address": "127.0.0.1"}
+        own = {
+            "num_cpus": shards.number,
+            "include_dashboard": False,
+            "_system_config": _PATIENCE,
+        }
         ray.init(
             address=shards.address or "local",
-            include_dashboard=None if shards.address else False,
             runtime_env={"env_vars": dict(shards.environ)},
             logging_level=logging.ERROR,
             log_to_driver=False,

@@ -68,7 +68,8 @@ def ray():
     """Ray, without any process of it before or after."""
     module = pytest.importorskip("ray", reason="the extra ray is not installed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")  # as tasks/stage.py does
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         yield module
     module.shutdown()
 
