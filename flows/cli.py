@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from flows import data
+from flows.promoting import promote
+from flows.syncing import sync
 from tasks.exit_codes import BAD_INPUT, MACHINE
 
 app = typer.Typer(
@@ -20,6 +22,8 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 failed, 2 bad input, 3 the machine (disk, memory, service).",
 )
 app.add_typer(data.app, name="data")
+app.command()(sync)
+app.command()(promote)
 
 
 @app.command()

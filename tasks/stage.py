@@ -33,7 +33,7 @@ from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
 from tasks.exit_codes import FAILED
 from tasks.faults import judge
-from tasks.identity import look_up, stage_entry, stage_key
+from tasks.identity import keyed_inputs, look_up, stage_entry, stage_key
 from tasks.launching import (
     end_without_parent,
     is_launched,
@@ -77,6 +77,8 @@ class Context:
     log_table: Callable[[str, Sequence[Mapping[str, object]]], None]
     log_image: Callable[[str, Image.Image, int], None]
     log_file: Callable[[Path], None]
+    log_model: Callable[[Path, Mapping[str, object]], None]
+    """The folder of a trained model, and how it is asked, for the registry."""
     is_live: bool
     """Someone reads the latest line of the output; a terminal itself needs no saying."""
 
@@ -136,7 +138,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     is_online = stage == "download" and params.download.asks_the_hub()
     assert "torch" not in sys.modules  # a task imports it inside its body
     settle_libraries(params.runtime.threads, is_online)
-    key = stage_key(stage, folder)
+    key, inputs = keyed_inputs(stage, folder)
     resume = _scratch(stage, key, folder)
     if rank() > 0:
         return body(_context(params, stage, resume, _NoTracker()))
@@ -149,6 +151,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
             logs=logs,
             root=folder,
         )
+        tracker.log_inputs(inputs)
         try:
             metrics = body(_context(params, stage, resume, tracker))
             steps = params.paths.logs / f"{stage}.jsonl"
@@ -159,6 +162,8 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
             tracker.finish({}, "FAILED")
             raise
         tracker.finish(metrics, "FINISHED")
+        if run := tracker.run_id():
+            print(f"{stage}: MLflow run {run}", flush=True)
     shutil.rmtree(resume)
     return metrics
 
@@ -167,7 +172,7 @@ class _NoTracker:
     def log(self, *args: object) -> None:
         pass
 
-    log_table = log_image = log_file = log
+    log_table = log_image = log_file = log_model = log
 
 
 def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTracker) -> Context:
@@ -189,6 +194,7 @@ def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTra
         log_table=tracker.log_table,
         log_image=tracker.log_image,
         log_file=tracker.log_file,
+        log_model=tracker.log_model,
         is_live="FINER1_LIVE" in environ,
     )
 
