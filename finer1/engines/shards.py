@@ -7,6 +7,7 @@ The only module that imports ray, an extra (setup/README.md).
 """
 
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ MAX_LOSSES = 3
 """Workers lost with no batch finished in between after which the work is given up."""
 _PATIENCE = {"agent_register_timeout_ms": 120_000, "worker_register_timeout_seconds": 300}
 """Ray's own limits end a cluster that starts on a busy machine."""
+_ROOM_PATIENCE_S = 30.0
 _QUEUED = 2
 """Batches with a worker: one that it makes, and one that it need not wait for."""
 
@@ -205,4 +207,20 @@ def _start_cluster(ray: Any, settings: EngineSettings, shards: Shards) -> dict[s
             f"runtime.shards is {shards.number}, of {number} {kind} each, and the cluster has "
             f"{room} {kind}; lower it"
         )
+    _wait_for_room(ray, kind, number * shards.number)
     return {**per_worker, "max_restarts": 0}
+
+
+def _wait_for_room(ray: Any, kind: str, wanted: int) -> None:
+    """Until what an engine before this one held is free, which takes a moment.
+
+    Raises ValueError when it stays in use: workers would wait for ever.
+    """
+    deadline = time.monotonic() + _ROOM_PATIENCE_S
+    while (free := int(ray.available_resources().get(kind.removesuffix("s").upper(), 0))) < wanted:
+        if time.monotonic() > deadline:
+            raise ValueError(
+                f"runtime.shards takes {wanted} {kind} in all, and the cluster has {free} free; "
+                "lower it, or end what holds the others"
+            )
+        time.sleep(0.2)

@@ -16,6 +16,7 @@ from PIL import Image
 from finer1.engines.interface import EngineSettings, Request, Sampling, Shards, load_engine
 from finer1.engines.pictures import Pictures
 from finer1.engines.store import GenerationStore
+from finer1.teacher.prompts import rationale_prompt
 
 ROOT = Path(__file__).parents[3]
 DRAWN = Sampling(n=2, temperature=1.0, top_p=0.9, max_tokens=12)
@@ -25,7 +26,6 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from test_shards import ask
-from finer1.progress import Progress
 ask(Path(sys.argv[1]), Path(sys.argv[2]), number=2)
 """
 
@@ -89,11 +89,13 @@ def test_two_shards_give_the_rows_of_one_process(ray, tiny_model, tmp_path):
 
 @pytest.mark.slow
 def test_an_engine_that_does_not_pad_is_split_too(ray, tmp_path):
-    settings = EngineSettings(None, {"bird": ("Robin",)}, "cpu")
+    names = ("Robin", "Wren", "Owl", "Tit")
+    settings = EngineSettings(None, {"bird": names}, "cpu")
     alone, two = (
         load_engine("template", replace(settings, shards=shards(number))) for number in (1, 2)
     )
-    asked = [replace(item, images=(), image_hashes=()) for item in requests()]
+    prompt = rationale_prompt("bird", "Wren", ("dark back", "pale front"), "What is it?", 4)
+    asked = [Request(prompt, seed=place) for place in range(11)]
     assert (two.identity, two.pads) == (alone.identity, alone.pads)
     generate = GenerationStore(tmp_path, BATCH).generate
     assert generate(two, asked, DRAWN, "test") == alone.generate(asked, DRAWN)
@@ -152,9 +154,12 @@ def test_what_an_engine_refuses_is_said_as_in_one_process(ray):
 
 @pytest.mark.slow
 def test_more_shards_than_the_cluster_has_room_for_are_refused(ray, tiny_model):
-    start(tiny_model)  # a cluster of two processors
+    engine = start(tiny_model)  # a cluster of two processors
     with pytest.raises(ValueError, match=r"runtime.shards is 3, of 1 cpus each, .* has 2 cpus"):
         start(tiny_model, number=3)
+    with pytest.raises(ValueError, match=r"takes 2 cpus in all, and the cluster has 0 free"):
+        start(tiny_model)
+    assert len(engine.processes) == 2
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, tiny_model):
