@@ -74,6 +74,10 @@ def test_tables_keep_their_images(store):
     (run,) = runs_of(store, "tables")
     artifacts = {item.path for item in client_of(store).list_artifacts(run.info.run_id)}
     assert artifacts == {"images", "samples.json", "table_images"}
+    # The page of tables goes by this tag.
+    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": "samples.json", "type": "table"}
+    ]
 
 
 def test_stages_are_children_of_the_pipelines_run(store, monkeypatch):

@@ -55,7 +55,7 @@ def train(project):
             env=environ,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1800,
         )
         assert done.returncode == 0, done.stderr
         files = [project / path for path in OUTPUTS]
@@ -107,7 +107,8 @@ def test_no_fault_of_a_server_changes_a_byte_and_sync_brings_all_of_it(project, 
     assert len(runs) == 6
     for run in runs:
         history = client_of(project).get_metric_history(run.info.run_id, "train/loss")
-        assert [point.step for point in history] == list(range(1, steps + 1))
+        # The stage's own metric of this name is the step 0.
+        assert sorted(point.step for point in history) == list(range(steps + 1))
         assert run.info.status == "FINISHED"
 
 
