@@ -40,8 +40,15 @@ PLUMBING = frozenset(
         "tasks/identity.py",
         "tasks/launching.py",
         "tasks/origin.py",
+        "tasks/shards.py",
         "tasks/stage.py",
-        "tasks/tracking.py",
+        *(
+            f"tasks/tracking/{name}.py"
+            for name in (
+                *("__init__", "journal", "pictures", "recognizer", "registry", "run", "sender"),
+                *("store", "sync", "system"),
+            )
+        ),
     )
 )
 """Around every stage. A change here, tasks/stage.py with its thread count and its log included,

@@ -31,9 +31,10 @@ from safetensors import SafetensorError
 from finer1.files import write_atomic, write_json
 from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
+from finer1.telemetry import TELEMETRY_OFF
 from tasks.exit_codes import FAILED
 from tasks.faults import judge
-from tasks.identity import look_up, stage_entry, stage_key
+from tasks.identity import keyed_inputs, look_up, stage_entry, stage_key
 from tasks.launching import (
     end_without_parent,
     is_launched,
@@ -77,6 +78,8 @@ class Context:
     log_table: Callable[[str, Sequence[Mapping[str, object]]], None]
     log_image: Callable[[str, Image.Image, int], None]
     log_file: Callable[[Path], None]
+    log_model: Callable[[Path, Mapping[str, object]], None]
+    """The folder of a trained model, and how it is asked, for the registry."""
     is_live: bool
     """Someone reads the latest line of the output; a terminal itself needs no saying."""
 
@@ -136,7 +139,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     is_online = stage == "download" and params.download.asks_the_hub()
     assert "torch" not in sys.modules  # a task imports it inside its body
     settle_libraries(params.runtime.threads, is_online)
-    key = stage_key(stage, folder)
+    key, inputs = keyed_inputs(stage, folder)
     resume = _scratch(stage, key, folder)
     if rank() > 0:
         return body(_context(params, stage, resume, _NoTracker()))
@@ -149,6 +152,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
             logs=logs,
             root=folder,
         )
+        tracker.log_inputs(inputs)
         try:
             metrics = body(_context(params, stage, resume, tracker))
             steps = params.paths.logs / f"{stage}.jsonl"
@@ -169,7 +173,7 @@ class _NoTracker:
     def log(self, *args: object) -> None:
         pass
 
-    log_table = log_image = log_file = log
+    log_table = log_image = log_file = log_model = log
 
 
 def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTracker) -> Context:
@@ -191,6 +195,7 @@ def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTra
         log_table=tracker.log_table,
         log_image=tracker.log_image,
         log_file=tracker.log_file,
+        log_model=tracker.log_model,
         is_live="FINER1_LIVE" in environ,
     )
 
@@ -249,13 +254,16 @@ def settle_libraries(threads: int, is_online: bool) -> None:
     if not is_online and os.environ.setdefault("HF_HUB_OFFLINE", "1") == "1":
         # Without downloads the one bar is that of loading, which would break our own lines.
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if "RAY_ADDRESS" not in os.environ:
+        # Ray has loopback alone where it starts no cluster; else it listens on all addresses.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # vLLM shares this process, its memory and its threads with the trainer.
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
