@@ -57,7 +57,13 @@ class Service:
         return (self.folder / "deploy.log").read_text()
 
     def post(self, path, body):
-        answer = httpx.post(f"{self.address}/api{path}", json=body, timeout=60)
+        """Answer of the server, which is asked again when its database is busy, as clients do."""
+        until = time.monotonic() + RUN_S
+        while True:
+            answer = httpx.post(f"{self.address}/api{path}", json=body, timeout=RUN_S)
+            if answer.status_code != 503 or time.monotonic() > until:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json()
 
