@@ -40,6 +40,7 @@ PLUMBING = frozenset(
         "tasks/identity.py",
         "tasks/launching.py",
         "tasks/origin.py",
+        "tasks/shards.py",
         "tasks/stage.py",
         *(
             f"tasks/tracking/{name}.py"

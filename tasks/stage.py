@@ -256,6 +256,10 @@ def settle_libraries(threads: int, is_online: bool) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if "RAY_ADDRESS" not in os.environ:
+        # Ray has loopback alone where it starts no cluster; else it listens on all addresses.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # vLLM shares this process, its memory and its threads with the trainer.
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
