@@ -155,14 +155,19 @@ def service(database, name, port, **environ):
 
 
 TRACKED = """
-import sys
+import sys, time
 from pathlib import Path
 from tasks.tracking import start_run, sync
 tracker = start_run("toy", {"a": 1}, {"stage_key": "k"}, Path("log.jsonl"), Path.cwd())
 tracker.log({"loss": 0.5}, 1)
 print(tracker.run_id())
 tracker.finish({"accuracy": 0.75}, "FINISHED")
-list(sync(Path.cwd()))  # what a busy machine left over
+for _ in range(60):  # what a busy machine left over
+    rows = list(sync(Path.cwd()))
+    if all(row.state == "sent" and not row.num_left for row in rows):
+        break
+    print(rows, file=sys.stderr)
+    time.sleep(2)
 """
 
 

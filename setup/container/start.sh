@@ -61,7 +61,8 @@ mlflow-server)
     export MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false
     if [[ $MLFLOW_ARTIFACTS_DESTINATION == s3://* ]]; then s3_keys; fi
     unset password
-    exec python -m mlflow server --host "$listen" --port "${FINER1_PORT:-5000}" --workers 2 \
+    # One: of several, uvicorn ends those that a busy machine keeps from answering for 5 s.
+    exec python -m mlflow server --host "$listen" --port "${FINER1_PORT:-5000}" --workers 1 \
         --serve-artifacts --allowed-hosts "${FINER1_HOSTS:-mlflow:*,localhost:*,127.0.0.1:*}"
     ;;
 prefect-server)
