@@ -7,6 +7,8 @@ The only module that imports ray, an extra (setup/README.md).
 """
 
 import logging
+import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -132,14 +134,14 @@ class ShardedEngine:
         return _Worker(actor, number)
 
     def _wait(self, worker: _Worker) -> None:
-        """Until its engine is loaded."""
+        """Until its engine is loaded. What the engine refuses is said as it would say it here."""
         try:
-            found = self._ray.get(worker.actor.describe.remote())
+            found = self._ray.get(worker.actor.load.remote())
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, ValueError):
+                raise ValueError(str(error.cause)) from error
+            raise RuntimeError(f"a worker of runtime.shards did not start: {error}") from error
         except self._ray.exceptions.RayActorError as error:
-            # What an engine refuses when it is loaded reaches us as the end of its process.
-            cause = getattr(error, "cause", None) or error
-            if isinstance(cause, ValueError):
-                raise ValueError(str(cause)) from error
             raise RuntimeError(f"a worker of runtime.shards did not start: {error}") from error
         worker.process, worker.identity, worker.pads = found
 
@@ -148,12 +150,12 @@ class _Loaded:
     """What a worker's process holds."""
 
     def __init__(self, name: str, settings: EngineSettings) -> None:
-        self._engine = load_engine(name, settings)
+        self._name = name
+        self._settings = settings
 
-    def describe(self) -> tuple[str, str, bool]:
-        import os
-        import socket
-
+    def load(self) -> tuple[str, str, bool]:
+        """Apart from the making of the object: what that raises Ray passes on as text alone."""
+        self._engine = load_engine(self._name, self._settings)
         process = f"process {os.getpid()} on {socket.gethostname()}"
         return process, self._engine.identity, self._engine.pads
 
