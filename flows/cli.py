@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows import data
+from flows.preflight import check
 from flows.promoting import promote
 from flows.syncing import sync
 from tasks.exit_codes import BAD_INPUT, MACHINE
@@ -22,6 +23,7 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 failed, 2 bad input, 3 the machine (disk, memory, service).",
 )
 app.add_typer(data.app, name="data")
+app.command()(check)
 app.command()(sync)
 app.command()(promote)
 

@@ -31,6 +31,7 @@ from safetensors import SafetensorError
 from finer1.files import write_atomic, write_json
 from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
+from finer1.telemetry import TELEMETRY_OFF
 from tasks.exit_codes import FAILED
 from tasks.faults import judge
 from tasks.identity import keyed_inputs, look_up, stage_entry, stage_key
@@ -253,7 +254,7 @@ def settle_libraries(threads: int, is_online: bool) -> None:
     if not is_online and os.environ.setdefault("HF_HUB_OFFLINE", "1") == "1":
         # Without downloads the one bar is that of loading, which would break our own lines.
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if "RAY_ADDRESS" not in os.environ:
@@ -263,7 +264,6 @@ def settle_libraries(threads: int, is_online: bool) -> None:
     # vLLM shares this process, its memory and its threads with the trainer.
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -55,4 +55,4 @@ def load_pool(path: Path, pictures: list[Picture], seed: int, nuisance: float) -
         part = path.with_suffix(".part.npy")
         np.save(part, draw_pool(pictures, seed, nuisance))
         part.replace(path)
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
