@@ -24,13 +24,14 @@ from finer1.engines.interface import (
     Shards,
     load_engine,
 )
-from finer1.engines.pictures import READERS
 
 MAX_LOSSES = 3
 """Workers lost with no batch finished in between after which the work is given up."""
 _PATIENCE = {"agent_register_timeout_ms": 120_000, "worker_register_timeout_seconds": 300}
 """Ray's own limits end a cluster that starts on a busy machine."""
 _ROOM_PATIENCE_S = 30.0
+_READERS = 4
+"""Threads that decode the images of a batch."""
 _QUEUED = 2
 """Batches with a worker: one that it makes, and one that it need not wait for."""
 
@@ -88,7 +89,7 @@ class ShardedEngine:
         """
         waiting, running = deque(range(len(batches))), {}
         losses = 0
-        with ThreadPoolExecutor(READERS) as readers:
+        with ThreadPoolExecutor(_READERS) as readers:
             while waiting or running:
                 load = Counter(worker.number for worker, _ in running.values())
                 for worker in self._workers * _QUEUED:
