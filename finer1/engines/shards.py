@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from finer1.engines.interface import (
@@ -60,6 +61,7 @@ class ShardedEngine:
         self._ray = _import_ray(shards)
         self._name = name
         self._settings = replace(settings, shards=None)
+        self._folder = shards.folder
         self._options = _start_cluster(self._ray, settings, shards)
         first = self._start(0)
         self._wait(first)
@@ -131,7 +133,9 @@ class ShardedEngine:
         return True
 
     def _start(self, number: int) -> _Worker:
-        actor = self._ray.remote(**self._options)(_Loaded).remote(self._name, self._settings)
+        actor = self._ray.remote(**self._options)(_Loaded).remote(
+            self._name, self._settings, self._folder
+        )
         return _Worker(actor, number)
 
     def _wait(self, worker: _Worker) -> None:
@@ -150,12 +154,14 @@ class ShardedEngine:
 class _Loaded:
     """What a worker's process holds."""
 
-    def __init__(self, name: str, settings: EngineSettings) -> None:
+    def __init__(self, name: str, settings: EngineSettings, folder: Path) -> None:
         self._name = name
         self._settings = settings
+        self._folder = folder
 
     def load(self) -> tuple[str, str, bool]:
         """Apart from the making of the object: what that raises Ray passes on as text alone."""
+        os.chdir(self._folder)
         self._engine = load_engine(self._name, self._settings)
         process = f"process {os.getpid()} on {socket.gethostname()}"
         return process, self._engine.identity, self._engine.pads

@@ -32,7 +32,7 @@ ask(Path(sys.argv[1]), Path(sys.argv[2]), number=2)
 
 def shards(number):
     environ = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    return Shards(number, 1, None, environ) if number > 1 else None
+    return Shards(number, 1, None, environ, Path.cwd()) if number > 1 else None
 
 
 def start(model, number=2, name="transformers"):
