@@ -89,8 +89,8 @@ class ShardedEngine:
         Raises RuntimeError when an engine fails, ConnectionError when workers are lost time and
         again.
         """
-        waiting, running = deque(range(len(batches))), {}
-        losses = 0
+        waiting, losses = deque(range(len(batches))), 0
+        running: dict[Any, tuple[_Worker, int]] = {}
         with ThreadPoolExecutor(_READERS) as readers:
             while waiting or running:
                 load = Counter(worker.number for worker, _ in running.values())
