@@ -28,6 +28,7 @@ PLUMBING = frozenset(
     Path(name)
     for name in (
         "finer1/data_params.py",
+        "finer1/engines/shards.py",
         "finer1/evaluation_params.py",
         "finer1/experiment_params.py",
         "finer1/model_params.py",

@@ -23,6 +23,7 @@ def engine_shards(runtime: RuntimeParams, engine: str, tensor_parallel: int) -> 
         return None
     environ = {key: value for key, value in os.environ.items() if key.startswith(_LIBRARIES)}
     # Each process imports the project from where this one does.
-    environ["PYTHONPATH"] = f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    folder = Path.cwd()
+    environ["PYTHONPATH"] = f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     gpus = tensor_parallel if engine.partition(":")[0] == "vllm" else 1
-    return Shards(runtime.shards, gpus, os.environ.get("RAY_ADDRESS") or None, environ)
+    return Shards(runtime.shards, gpus, os.environ.get("RAY_ADDRESS") or None, environ, folder)

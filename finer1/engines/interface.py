@@ -70,6 +70,8 @@ class Shards:
     """Of a Ray cluster; None starts one for the stage."""
     environ: Mapping[str, str]
     """Environment of the processes, beside the cluster's own."""
+    folder: Path
+    """Where they work: what relative paths of the settings are relative to."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,14 @@ The only module that imports ray, an extra (setup/README.md).
 """
 
 import logging
+import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from finer1.engines.interface import (
@@ -22,13 +25,14 @@ from finer1.engines.interface import (
     Shards,
     load_engine,
 )
-from finer1.engines.pictures import READERS
 
 MAX_LOSSES = 3
 """Workers lost with no batch finished in between after which the work is given up."""
 _PATIENCE = {"agent_register_timeout_ms": 120_000, "worker_register_timeout_seconds": 300}
 """Ray's own limits end a cluster that starts on a busy machine."""
 _ROOM_PATIENCE_S = 30.0
+_READERS = 4
+"""Threads that decode the images of a batch."""
 _QUEUED = 2
 """Batches with a worker: one that it makes, and one that it need not wait for."""
 
@@ -57,6 +61,7 @@ class ShardedEngine:
         self._ray = _import_ray(shards)
         self._name = name
         self._settings = replace(settings, shards=None)
+        self._folder = shards.folder
         self._options = _start_cluster(self._ray, settings, shards)
         first = self._start(0)
         self._wait(first)
@@ -84,9 +89,9 @@ class ShardedEngine:
         Raises RuntimeError when an engine fails, ConnectionError when workers are lost time and
         again.
         """
-        waiting, running = deque(range(len(batches))), {}
-        losses = 0
-        with ThreadPoolExecutor(READERS) as readers:
+        waiting, losses = deque(range(len(batches))), 0
+        running: dict[Any, tuple[_Worker, int]] = {}
+        with ThreadPoolExecutor(_READERS) as readers:
             while waiting or running:
                 load = Counter(worker.number for worker, _ in running.values())
                 for worker in self._workers * _QUEUED:
@@ -128,18 +133,20 @@ class ShardedEngine:
         return True
 
     def _start(self, number: int) -> _Worker:
-        actor = self._ray.remote(**self._options)(_Loaded).remote(self._name, self._settings)
+        actor = self._ray.remote(**self._options)(_Loaded).remote(
+            self._name, self._settings, self._folder
+        )
         return _Worker(actor, number)
 
     def _wait(self, worker: _Worker) -> None:
-        """Until its engine is loaded."""
+        """Until its engine is loaded. What the engine refuses is said as it would say it here."""
         try:
-            found = self._ray.get(worker.actor.describe.remote())
+            found = self._ray.get(worker.actor.load.remote())
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, ValueError):
+                raise ValueError(str(error.cause)) from error
+            raise RuntimeError(f"a worker of runtime.shards did not start: {error}") from error
         except self._ray.exceptions.RayActorError as error:
-            # What an engine refuses when it is loaded reaches us as the end of its process.
-            cause = getattr(error, "cause", None) or error
-            if isinstance(cause, ValueError):
-                raise ValueError(str(cause)) from error
             raise RuntimeError(f"a worker of runtime.shards did not start: {error}") from error
         worker.process, worker.identity, worker.pads = found
 
@@ -147,13 +154,15 @@ class ShardedEngine:
 class _Loaded:
     """What a worker's process holds."""
 
-    def __init__(self, name: str, settings: EngineSettings) -> None:
-        self._engine = load_engine(name, settings)
+    def __init__(self, name: str, settings: EngineSettings, folder: Path) -> None:
+        self._name = name
+        self._settings = settings
+        self._folder = folder
 
-    def describe(self) -> tuple[str, str, bool]:
-        import os
-        import socket
-
+    def load(self) -> tuple[str, str, bool]:
+        """Apart from the making of the object: what that raises Ray passes on as text alone."""
+        os.chdir(self._folder)
+        self._engine = load_engine(self._name, self._settings)
         process = f"process {os.getpid()} on {socket.gethostname()}"
         return process, self._engine.identity, self._engine.pads
 

@@ -154,7 +154,7 @@ def _vllm_row(folder: Path, image: "Image.Image") -> Row:
     from finer1.engines.interface import EngineSettings, Request, Sampling, load_engine
     from finer1.model_params import VllmParams
 
-    memory = VllmParams(memory_share=0.3, sleep_level=0, cpu_cache_mib=64)
+    memory = VllmParams(memory_share=0.3, sleep_level=0, cpu_cache_mib=64, tensor_parallel=1)
     sampling = Sampling(n=1, temperature=0.0, top_p=1.0, max_tokens=8)
     request = Request(_QUESTION, (image,))
     texts = [

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,7 @@ def test_vllm_takes_as_many_gpus_as_hold_a_model(runtime, engine, gpus, monkeypa
     assert (shards.number, shards.gpus, shards.address) == (2, gpus, None)
     assert shards.environ["HF_HUB_OFFLINE"] == "1"
     assert shards.environ["PYTHONPATH"].split(os.pathsep)[0] == os.getcwd()
+    assert shards.folder == Path.cwd()
     assert "secret" not in shards.environ.values()
 
 
