@@ -11,13 +11,14 @@ from PIL import Image
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from finer1 import faults
 from finer1.chat import chat_messages
 from finer1.model_params import RuntimeParams, SftParams
 from finer1.policy.checkpoints import load_checkpoint, save_checkpoint
 from finer1.policy.folder import load_policy, save_policy
 from finer1.policy.formatting import measure_format_rate
 from finer1.policy.guard import FiniteGuard
-from finer1.policy.image_bounds import bound_images, write_bounds
+from finer1.policy.image_bounds import bound_images
 from finer1.policy.optimizer import build_optimizer, schedule_from
 from finer1.policy.trainer_arguments import trainer_arguments
 from finer1.sft_plan import SftPlan
@@ -110,8 +111,7 @@ def _start(base: Path, settings: SftParams, device: str) -> tuple[Any, Any, Any]
 
 
 def _save(model: Any, base: Path, output: Path, settings: SftParams) -> None:
-    save_policy(model, base, output)
-    write_bounds(output, settings.min_pixels, settings.max_pixels)
+    save_policy(model, base, output, bounds=(settings.min_pixels, settings.max_pixels))
 
 
 def _check_settings(settings: SftParams) -> None:
@@ -152,7 +152,7 @@ class _SftTrainer(SFTTrainer):
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         """Gradients of one micro-batch; its share of the step's loss."""
         loss = super().training_step(*args, **kwargs)
-        self._loss += loss.item()
+        self._loss += faults.number("sft:loss", loss.item())
         return loss
 
     def _clip_grad_norm(self, model: Any) -> Any:

@@ -12,14 +12,12 @@ FINER1_RESUME (scratch folders), FINER1_SERVER and FINER1_API_KEY (a teacher's O
 server), FINER1_EVAL_SERVER and FINER1_EVAL_KEY (that of a model of the zoo), FINER1_VLLM_SERVER (a
 vLLM server of our own models, for runtime.engine: vllm_server), FINER1_EXIT_FILE (where the exit
 code is written, since DVC hides it), FINER1_LIVE (a reader of the output shows the latest line:
-print every one).
+print every one), FINER1_FLOW_RUN (Prefect's id), FINER1_FAULT (a test's fault, finer1/faults.py).
 """
 
-import errno
 import fcntl
 import json
 import os
-import re
 import shutil
 import sys
 import traceback
@@ -30,28 +28,18 @@ from pathlib import Path
 from typing import IO
 
 from PIL import Image
-from safetensors import SafetensorError
 
+from finer1 import faults
 from finer1.files import write_atomic, write_json
 from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
-from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
+from tasks.attempts import Attempts
+from tasks.exit_codes import FAILED
+from tasks.failures import EXPECTED, judge
 from tasks.identity import look_up, stage_entry, stage_key
+from tasks.space import check_stage
 from tasks.tracking import Tracker, start_run
 
-_MACHINE_ERRNOS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.ENOMEM,
-    errno.EROFS,
-}
-_MACHINE_WORDS = re.compile(
-    rf"os error ({'|'.join(map(str, _MACHINE_ERRNOS))})\b"  # safetensors, from Rust
-    r"|can't allocate memory|out of memory|PytorchStreamWriter failed"
-)
-"""What libraries say of disk and memory in errors that carry no errno."""
 _VARYING = ("time/", "speed/", "mem/", "check/")
 """Metrics that vary between equal runs: with the machine, or with where a run was continued."""
 _SHARED_STAGE = "tapo"
@@ -112,27 +100,24 @@ def _is_main() -> bool:
 
 
 def _guarded(stage: str, body: Body) -> int:
+    folder = Path.cwd()
+    attempts = Attempts(stage, folder, os.environ.get("FINER1_FLOW_RUN", ""))
+    said: str | None = "ended by an error that is one of the program; see its output"
     try:
         dying_with_parent()()
+        faults.arm(os.environ.get("FINER1_FAULT"))
         _check_processes(stage)
-        run_stage(stage, body, Path.cwd())
-    except (ValueError, FileNotFoundError) as error:
-        if not _is_ours(error):
+        run_stage(stage, body, folder, attempts)
+        said = None
+    except EXPECTED as error:
+        code, said, has_traceback = judge(error, folder)
+        if has_traceback:
             traceback.print_exc()
-            return FAILED
-        print(f"{stage}: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except (ConnectionError, MemoryError) as error:
-        print(f"{stage}: {error or 'out of memory'}", file=sys.stderr)
-        return MACHINE
-    except OSError as error:
-        traceback.print_exc()
-        return MACHINE if error.errno in _MACHINE_ERRNOS else FAILED
-    except (RuntimeError, SafetensorError) as error:
-        if not _is_ours(error):
-            traceback.print_exc()
-        print(f"{stage}: {error}", file=sys.stderr)
-        return MACHINE if _MACHINE_WORDS.search(str(error)) else FAILED
+        print(f"{stage}: {said}", file=sys.stderr)
+        return code
+    finally:
+        if _is_main():
+            attempts.end(said)
     return 0
 
 
@@ -145,7 +130,7 @@ def _check_processes(stage: str) -> None:
         )
 
 
-def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
+def run_stage(stage: str, body: Body, folder: Path, attempts: Attempts) -> dict[str, float]:
     """Run `body` in a tracked run; write and return its metrics."""
     params = load_params(folder / "params.yaml")
     is_online = stage == "download" and params.download.asks_the_hub()
@@ -157,6 +142,8 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     if not _is_main():
         return body(_context(params, stage, resume, _NoTracker()))
     with _owned(resume, stage):
+        attempts.key(key)
+        check_stage(stage, params, folder)
         logs = resume / "log.jsonl"
         tracker = start_run(
             stage,
@@ -167,6 +154,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
         )
         try:
             metrics = body(_context(params, stage, resume, tracker))
+            faults.point("stage:after_body")
             steps = params.paths.logs / f"{stage}.jsonl"
             if str(steps) in stage_entry(stage, folder).get("outs", []):
                 _write_log(logs, steps)
@@ -175,6 +163,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
             tracker.finish({}, "FAILED")
             raise
         tracker.finish(metrics, "FINISHED")
+        faults.point("stage:after_metrics")
     shutil.rmtree(resume)
     return metrics
 
@@ -273,13 +262,3 @@ def settle_libraries(threads: int, is_online: bool) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-def _is_ours(error: BaseException) -> bool:
-    """True when the error was raised by this project, not by a library it calls."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    project = Path(__file__).resolve().parents[1]
-    path = Path(frame.tb_frame.f_code.co_filename).resolve() if frame else project
-    return path.is_relative_to(project) and "site-packages" not in path.parts

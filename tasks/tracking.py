@@ -288,7 +288,7 @@ def _cut_torn_line(logs: Path) -> None:
     if logs.exists():
         content = logs.read_bytes()
         if content and not content.endswith(b"\n"):
-            logs.write_bytes(content[: content.rfind(b"\n") + 1])
+            os.truncate(logs, content.rfind(b"\n") + 1)
 
 
 def _can_never_work(error: Exception) -> bool:

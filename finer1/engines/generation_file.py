@@ -9,7 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
+from finer1 import faults
 from finer1.engines.interface import Sample
+from finer1.files import disk_full, is_disk_full
 
 
 class GenerationFile:
@@ -38,14 +40,24 @@ class GenerationFile:
             self._read_on(file)
             fresh = {key: item for key, item in generations.items() if key not in self.known}
             lines = "".join(_line(key, samples) for key, samples in fresh.items()).encode()
-            file.truncate(self._end)
-            file.seek(self._end)
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())  # an answer may have been paid for
+            self._append(file, lines)
         self._end += len(lines)
         self._num_lines += len(fresh)
         self.known.update(fresh)
+
+    def _append(self, file: IO[bytes], lines: bytes) -> None:
+        """Write behind the whole lines; on a full disk nothing of it stays."""
+        try:
+            file.truncate(self._end)
+            file.seek(self._end)
+            faults.point("rows:write")
+            file.write(lines)
+            file.flush()
+            faults.point("rows:sync")
+            os.fsync(file.fileno())  # an answer may have been paid for
+        except OSError as error:
+            os.ftruncate(file.fileno(), self._end)
+            raise disk_full(self._path, len(lines)) if is_disk_full(error) else error from error
 
     def _read_on(self, file: IO[bytes]) -> None:
         """Take in the whole lines that were added since the last reading."""
