@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from flows import data
+from flows.status import status
+from flows.verify import verify
 from tasks.exit_codes import BAD_INPUT, MACHINE
 
 app = typer.Typer(
@@ -20,6 +22,8 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 failed, 2 bad input, 3 the machine (disk, memory, service).",
 )
 app.add_typer(data.app, name="data")
+app.command()(status)
+app.command()(verify)
 
 
 @app.command()
@@ -57,18 +61,6 @@ def run(
     if code == 0 and not only:
         print_summary(here)
     raise typer.Exit(code)
-
-
-@app.command()
-def status() -> None:
-    """Say which stages are up to date and what the others will take.
-
-    Example: finer1 status
-    """
-    from flows.runner import print_status
-
-    print("= dvc status")
-    print_status(Path.cwd())
 
 
 @app.command()

@@ -45,7 +45,7 @@ MAY_READ_THE_ENVIRONMENT = ("tasks/stage.py", "tasks/tracking.py", "flows/")
 NO_STAGE = {"seed", "paths", "prompt", "runtime", "comparison", "experiments"}
 NO_STAGE_MODULE = {
     *("__init__", "asking", "stage", "tracking", "identity", "origin", "exit_codes", "failures"),
-    *("attempts", "space"),
+    *("attempts", "space", "tracked"),
 }
 NO_SECTION = {"baseline"}
 """It has that of predict: further models are asked as the run's own are, or nothing compares."""
