@@ -20,10 +20,10 @@ from finer1.images import ImageArchive
 from finer1.params import Params, load_params
 from finer1.policy.encoding import Conditions
 from finer1.policy.folder import load_policy
+from finer1.policy.processes import ALONE
 from finer1.prompts import SYSTEM_PROMPTS
 from finer1.records import SplitRecord, Triplet, read_jsonl
 from finer1.splits import labels_by_category
-from finer1.tapo.exchange import ALONE
 from finer1.tapo.rollouts import RolloutGroup, RolloutSampler
 from finer1.tapo.samplers.local import LocalEngine
 from finer1.tapo.shares import share_out

@@ -1,9 +1,9 @@
 """The settings of the stages that train, and of the machine: type, unit, bound, symbol."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from finer1.evaluation_params import ModelName
@@ -235,12 +235,37 @@ class TeacherParams(Section):
     """vllm: GPUs, or processes on a CPU, that hold the model together."""
 
 
+class LauncherParams(Section):
+    """How the stages `sft` and `tapo` are started: in one process, or by accelerate in several."""
+
+    strategy: Literal["none", "ddp", "fsdp2", "zero3"]
+    """none: one process. Else several, by setup/accelerate/<strategy>.yaml: each with the whole
+    model, or with a part of weights, gradients and moments."""
+    processes: Count
+    """Processes on each node, one per GPU."""
+    nodes: Count
+    """Machines; of several each starts the stage, as docs/scale.md says."""
+
+    @model_validator(mode="after")
+    def _check_number(self) -> Self:
+        """Several processes need a strategy, and one alone none."""
+        if (self.strategy == "none") != (self.processes * self.nodes == 1):
+            raise PydanticCustomError(
+                "other_number",
+                "runtime.launcher has {processes} x {nodes} processes with strategy {strategy}; "
+                "one process goes with none, several with ddp, fsdp2 or zero3",
+                {"processes": self.processes, "nodes": self.nodes, "strategy": self.strategy},
+            )
+        return self
+
+
 class RuntimeParams(Section):
     """The machine. No stage depends on these; results are equal where these are, and nearly so
     elsewhere: threads and sizes change the order of sums, device the number format as well."""
 
     device: Literal["auto", "cpu", "cuda"]
     """Where models run."""
+    launcher: LauncherParams
     threads: CountOrZero
     """CPU threads of torch per process; 0 leaves it to torch."""
     engine: Literal["transformers", "vllm", "vllm_server"]

@@ -1,27 +1,27 @@
 """Stage 1: supervised fine-tuning on the completions (App. C of Fine-R1) with TRL's SFTTrainer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from PIL import Image
-from transformers import PrinterCallback, TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
-from finer1 import faults
 from finer1.chat import chat_messages
 from finer1.model_params import RuntimeParams, SftParams
-from finer1.policy.checkpoints import load_checkpoint, save_checkpoint
 from finer1.policy.folder import load_policy, save_policy
 from finer1.policy.formatting import measure_format_rate
-from finer1.policy.guard import FiniteGuard
 from finer1.policy.image_bounds import bound_images
 from finer1.policy.optimizer import build_optimizer, schedule_from
+from finer1.policy.processes import World, join_world
+from finer1.policy.saves import Saves
+from finer1.policy.sharding import run_whole
 from finer1.policy.trainer_arguments import trainer_arguments
-from finer1.sft_plan import SftPlan
+from finer1.sft_plan import SftPlan, micro_rows
+from finer1.sft_trainer import OrderedSftTrainer, SftProgress
 
 Log = Callable[[Mapping[str, float], int], None]
 
@@ -35,20 +35,6 @@ class SftExample:
     question: str
     completion: str
     """All text that is to be generated, without the end token."""
-
-
-@dataclass
-class SftProgress:
-    """Where a run stands; JSON values only."""
-
-    step: int = 0
-    """Optimizer steps done."""
-    is_finished: bool = False
-    losses: list[float] = field(default_factory=list)
-    """Loss of each step, mean over its completion tokens; skipped steps have none."""
-    skipped: int = 0
-    """Updates skipped for a loss or gradient that is not finite."""
-    skipped_in_a_row: int = 0
 
 
 def train_sft(
@@ -65,42 +51,92 @@ def train_sft(
     """Train the model folder `base` into `output`; metrics of the run.
 
     settings: of one step at least. resume: scratch folder; a call with the folder of a killed one
-    ends with the same weights.
+    ends with the same weights. Of several processes, each calls it; one writes and logs.
     Raises ValueError for settings that contradict each other, RuntimeError for a missed format.
     """
     _check_settings(settings)
+    world = join_world(runtime.device)
+    own = own_rows(settings.batch_size, world)
     model, processor, optimizer = _start(base, settings, runtime.device)
-    checkpoints = resume / "checkpoints"
-    progress = SftProgress(**(load_checkpoint(checkpoints, model, optimizer) or {}))
+    saves = Saves(resume / "checkpoints", runtime.save_steps, world)
+    checkpoint = saves.newest()
+    progress = SftProgress(**checkpoint.state) if checkpoint else SftProgress()
     plan = SftPlan(len(examples), settings, seed)
     shown = [examples[i] for i in plan.format_rows()]
-    format_rate = partial(_format_rate, model, processor, shown, system_prompt, runtime.batch_size)
-
-    def after_step(metrics: dict[str, float]) -> bool:
-        log(metrics, progress.step)
-        if progress.step in plan.check_steps():
-            rate = format_rate()
-            log({"train/format_rate": rate}, progress.step)
-            progress.is_finished = rate >= settings.min_format_rate
-        progress.is_finished |= progress.step == plan.num_steps
-        if progress.step % runtime.save_steps == 0:
-            save_checkpoint(checkpoints, progress.step, model, optimizer, asdict(progress))
-        return progress.is_finished
-
+    check = _FormatCheck(model, processor, shown, system_prompt, runtime.batch_size, world)
+    wrapped = model
     if not progress.is_finished:
-        _SftTrainer(
+        trainer = OrderedSftTrainer(
             progress=progress,
-            after_step=after_step,
+            checkpoint=checkpoint,
+            world=world,
+            after_step=partial(_close_step, progress, plan, check, saves, log),
             order=plan.order()[progress.step * settings.batch_size :],
             model=model,
             processing_class=processor,
-            args=_arguments(settings, runtime, plan.num_steps - progress.step, seed, resume),
+            args=_arguments(settings, runtime, own, plan.num_steps - progress.step, seed, resume),
             train_dataset=_dataset(examples, processor, system_prompt),
             optimizers=(optimizer, schedule_from(optimizer, plan.lr_factor, progress.step)),
-        ).train()
-    metrics = _summary(progress, plan, format_rate())
-    _save(model, base, output, settings)
+        )
+        trainer.train()
+        wrapped = trainer.model_wrapped
+    elif checkpoint is not None:  # killed between its last checkpoint and its end
+        checkpoint.load_weights(model)
+    metrics = _summary(progress, plan, check.rate(wrapped))
+    _save(model, base, output, settings, world)
     return metrics
+
+
+@dataclass(frozen=True)
+class _FormatCheck:
+    """How often the model keeps the format on the rows that are shown to it."""
+
+    model: Any
+    processor: Any
+    shown: Sequence[SftExample]
+    system: str
+    batch_size: int
+    world: World
+
+    def rate(self, wrapped: Any) -> float:
+        """The share; `wrapped` is the model as the trainer has it. Every process must ask."""
+        rates: list[float] = []
+        run_whole(wrapped, lambda: rates.append(self._measure()))
+        return rates[0]
+
+    def _measure(self) -> float:
+        return measure_format_rate(
+            self.model,
+            self.processor,
+            [example.question for example in self.shown],
+            [example.image for example in self.shown],
+            [example.completion for example in self.shown],
+            self.system,
+            self.batch_size,
+            self.world,
+        )
+
+
+def _close_step(
+    progress: SftProgress,
+    plan: SftPlan,
+    check: _FormatCheck,
+    saves: Saves,
+    log: Log,
+    trainer: OrderedSftTrainer,
+    metrics: dict[str, float],
+) -> bool:
+    """Log the step, look at the format and keep a checkpoint if it is time; true at the end."""
+    if check.world.is_main:
+        log(metrics, progress.step)
+    if progress.step in plan.check_steps():
+        rate = check.rate(trainer.model_wrapped)
+        if check.world.is_main:
+            log({"train/format_rate": rate}, progress.step)
+        progress.is_finished = rate >= plan.settings.min_format_rate
+    progress.is_finished |= progress.step == plan.num_steps
+    saves.keep(trainer.model, trainer.optimizer, progress)
+    return progress.is_finished
 
 
 def _start(base: Path, settings: SftParams, device: str) -> tuple[Any, Any, Any]:
@@ -110,8 +146,22 @@ def _start(base: Path, settings: SftParams, device: str) -> tuple[Any, Any, Any]
     return model, processor, _optimizer(model, settings)
 
 
-def _save(model: Any, base: Path, output: Path, settings: SftParams) -> None:
-    save_policy(model, base, output, bounds=(settings.min_pixels, settings.max_pixels))
+def _save(model: Any, base: Path, output: Path, settings: SftParams, world: World) -> None:
+    bounds = (settings.min_pixels, settings.max_pixels)
+    save_policy(model, base, output, world.is_main, bounds)
+
+
+def own_rows(batch_size: int, world: World) -> int:
+    """Rows of a batch that each process trains on.
+
+    Raises ValueError where they cannot have equally many.
+    """
+    if batch_size % world.size:
+        raise ValueError(
+            f"sft.batch_size ({batch_size}) must be a multiple of the number of processes, "
+            f"{world.size}; change one of them (runtime.launcher)"
+        )
+    return batch_size // world.size
 
 
 def _check_settings(settings: SftParams) -> None:
@@ -127,80 +177,9 @@ def _check_settings(settings: SftParams) -> None:
         )
 
 
-class _SftTrainer(SFTTrainer):
-    """Takes rows in a given order, skips what is not finite, reports each optimizer step."""
-
-    def __init__(
-        self,
-        progress: SftProgress,
-        after_step: Callable[[dict[str, float]], bool],
-        order: list[int],
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._order = order
-        self._progress = progress
-        self._after_step = after_step
-        self._guard = FiniteGuard(progress.skipped, progress.skipped_in_a_row)
-        self._loss = self._norm = self._lr = 0.0
-        self.remove_callback(PrinterCallback)
-        self.add_callback(_AfterStep(self))
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> list[int]:
-        return self._order
-
-    def training_step(self, *args: Any, **kwargs: Any) -> Any:
-        """Gradients of one micro-batch; its share of the step's loss."""
-        loss = super().training_step(*args, **kwargs)
-        self._loss += faults.number("sft:loss", loss.item())
-        return loss
-
-    def _clip_grad_norm(self, model: Any) -> Any:
-        norm = super()._clip_grad_norm(model)
-        self._norm, self._lr = float(norm), self.optimizer.param_groups[0]["lr"]
-        if not self._guard.admits(self._loss, self._norm):
-            model.zero_grad(set_to_none=True)
-        return norm
-
-    def finish_step(self) -> bool:
-        """After the weights have changed; true when training is to end."""
-        progress = self._progress
-        progress.step += 1
-        metrics = {"train/lr": self._lr}
-        if self._guard.in_a_row == 0:  # what is not finite fits neither a log nor a checkpoint
-            progress.losses.append(self._loss)
-            metrics |= {"train/loss": self._loss, "train/grad_norm": self._norm}
-        progress.skipped, progress.skipped_in_a_row = self._guard.skipped, self._guard.in_a_row
-        self._loss = 0.0
-        return self._after_step(metrics)
-
-
-class _AfterStep(TrainerCallback):
-    def __init__(self, trainer: _SftTrainer) -> None:
-        self._trainer = trainer
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the training loop after each optimizer step."""
-        control.should_training_stop |= self._trainer.finish_step()
-
-
 def _optimizer(model: Any, settings: SftParams) -> Any:
     betas = (settings.adam_beta1, settings.adam_beta2)
     return build_optimizer(model, settings.lr, settings.weight_decay, betas)
-
-
-def _format_rate(
-    model: Any, processor: Any, examples: Sequence[SftExample], system: str, batch_size: int
-) -> float:
-    return measure_format_rate(
-        model,
-        processor,
-        [example.question for example in examples],
-        [example.image for example in examples],
-        [example.completion for example in examples],
-        system,
-        batch_size,
-    )
 
 
 def _summary(progress: SftProgress, plan: SftPlan, format_rate: float) -> dict[str, float]:
@@ -241,15 +220,14 @@ def _dataset(examples: Sequence[SftExample], processor: Any, system: str) -> Dat
 
 
 def _arguments(
-    settings: SftParams, runtime: RuntimeParams, max_steps: int, seed: int, folder: Path
+    settings: SftParams, runtime: RuntimeParams, own: int, max_steps: int, seed: int, folder: Path
 ) -> SFTConfig:
-    sizes = range(1, min(settings.batch_size, runtime.micro_batch) + 1)
-    micro_batch = max(size for size in sizes if settings.batch_size % size == 0)
+    micro_batch = micro_rows(own, runtime.micro_batch)
     return SFTConfig(
         **trainer_arguments(runtime, "sft", seed, folder),
         max_steps=max_steps,
         per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=settings.batch_size // micro_batch,
+        gradient_accumulation_steps=own // micro_batch,
         learning_rate=settings.lr,
         max_grad_norm=settings.max_grad_norm,
         completion_only_loss=True,

@@ -54,3 +54,9 @@ class SftPlan:
         rows = range(self.num_rows)
         chosen = sorted(rows, key=lambda i: draw(self.seed, "sft format", str(i)))
         return chosen[: self.settings.format_prompts]
+
+
+def micro_rows(own: int, micro_batch: int) -> int:
+    """Rows that go through the model at once: the largest divisor of a process's share of a batch
+    that runtime.micro_batch allows."""
+    return max(size for size in range(1, min(own, micro_batch) + 1) if own % size == 0)

@@ -2,10 +2,10 @@
 
     python -m flows.pipeline                  run them now, with an embedded server
     python -m flows.pipeline -S seed=1        with another value in params.yaml
-    python -m flows.pipeline --serve          wait for runs and retries that the UI asks for
 
 With a server of your own (`prefect server start`) set PREFECT_API_URL first; its history lies in
-`.prefect/` in this folder, where the embedded server keeps it, too.
+`.prefect/` in this folder, where the embedded server keeps it, too. What the UI can start comes
+from `python -m flows.deploy`.
 """
 
 import argparse
@@ -17,25 +17,29 @@ from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
 
 
 def main(arguments: list[str]) -> int:
-    """Run or serve the flow; returns the exit code."""
+    """Run the flow; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.pipeline",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-S", dest="assignments", action="append", metavar="KEY=VALUE")
+    parser.add_argument("-S", dest="assignments", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--root", metavar="DIR", help="folder of the dataset")
-    parser.add_argument("--serve", action="store_true", help="wait for runs from the UI")
+    parser.add_argument(
+        "--pause-after",
+        action="append",
+        default=[],
+        metavar="STAGE",
+        help="wait there to be resumed in the UI",
+    )
     options = parser.parse_args(arguments)
-    _settle_prefect(Path.cwd())
+    settle_prefect(Path.cwd())
     # Prefect reads its settings while it is imported.
     from flows.stages import pipeline
 
-    if options.serve:
-        pipeline.serve(name="pipeline", limit=1)
-        return 0
+    root = options.root or os.environ.get("FINER1_DATA_ROOT", "")
     try:
-        pipeline(options.assignments, options.root or os.environ.get("FINER1_DATA_ROOT"))
+        pipeline(options.assignments, options.pause_after, root)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"pipeline: {error}", file=sys.stderr)
         if isinstance(error, ValueError):
@@ -44,11 +48,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _settle_prefect(root: Path) -> None:
-    """Keep Prefect's data in the project's folder and its telemetry off."""
-    os.environ.setdefault("PREFECT_HOME", str(root / ".prefect"))
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
+def settle_prefect(root: Path) -> None:
+    """Keep Prefect's data in the project's folder, its servers to this machine, telemetry off."""
+    for name, value in {
+        "PREFECT_HOME": str(root / ".prefect"),
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        # A machine whose cores are busy takes longer than the default of 10 s.
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
+    }.items():
+        os.environ.setdefault(name, value)
 
 
 if __name__ == "__main__":

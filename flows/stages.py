@@ -1,110 +1,76 @@
-"""The Prefect flow: every stage of dvc.yaml in order, one task run per stage.
+"""The Prefect flows over the stages of dvc.yaml, one task run per stage.
 
 DVC decides whether a stage runs, Prefect when and again: a retried flow run passes over what is
 finished, because DVC finds it up to date. Prefect's own cache is off.
 """
 
-import json
-import sys
 from pathlib import Path
-from typing import Any
-from uuid import UUID
+from typing import Annotated, Literal
 
-from prefect import flow, get_client, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.runtime import flow_run
+from prefect import flow
+from pydantic import Field
 
-from finer1.params import Params, load_params
-from finer1.report.table import run_table
-from flows.dag import Stage, load_stages
-from flows.processes import stage_environment, stream
-from flows.values import configure
-from flows.workspace import hold, repair
-from flows.zombies import end_dead_flow_runs
-from tasks.exit_codes import BAD_INPUT, MACHINE
-from tasks.tracking import start_pipeline_run
+from flows.choices import QuestionsOrder, QuestionsPart, StageName
+from flows.updating import Request, bring_up_to_date
 
-_ERRORS: dict[int, type[Exception]] = {BAD_INPUT: ValueError, MACHINE: OSError}
-_RETRY_DELAY_S = 5
-
-
-def _is_worth_retrying(_task: Any, _run: Any, state: Any) -> bool:
-    """Bad input stays bad; everything else may have been the machine."""
-    return not isinstance(state.result(raise_on_failure=False), ValueError)
-
-
-@task(cache_policy=NO_CACHE, retry_condition_fn=_is_worth_retrying, persist_result=False)
-def run_stage(name: str, environ: dict[str, str]) -> None:
-    """Run one stage; what it prints goes to the log of the task run.
-
-    Raises ValueError for bad input, OSError for trouble of the machine, else RuntimeError.
-    """
-    logger = get_run_logger()
-    command = [sys.executable, "-m", "flows.cli", "run", name, "--only", "--verbose"]
-    code = stream(command, Path.cwd(), environ, logger.info)
-    if code:
-        raise _ERRORS.get(code, RuntimeError)(f"{name} ended with exit code {code}")
+_EVALUATION = ("questions", "predict", "baseline", "score", "report")
 
 
 @flow(name="pipeline", validate_parameters=False)
-def pipeline(assignments: list[str] | None = None, data_root: str | None = None) -> None:
+def pipeline(
+    assignments: tuple[str, ...] = (),
+    pause_after: tuple[StageName, ...] = (),
+    data_root: str = "",
+) -> None:
     """Bring every stage up to date.
 
     Args:
-        assignments: values to write to params.yaml first, `key=value`
-        data_root: folder of the dataset, for datasets that are read from one
+        assignments: values to write to params.yaml first, each as key=value (seed=1)
+        pause_after: stages after which the run pauses until someone resumes it
+        data_root: folder of the datasets, for datasets that are read from one
     """
-    root = Path.cwd()
-    folder = Path(data_root).resolve() if data_root else None
-    with get_client(sync_client=True) as client:
-        end_dead_flow_runs(client, UUID(flow_run.get_id()), "pipeline")
-    with hold(root):
-        for sentence in repair(root):
-            get_run_logger().info("repaired: %s", sentence)
-        params = configure(root / "params.yaml", assignments or [], folder)
-        _run_stages(root, folder, params)
-    _publish(root)
+    request = Request(assignments, data_root, pauses=frozenset(pause_after))
+    bring_up_to_date(request, Path.cwd())
 
 
-def _run_stages(root: Path, folder: Path | None, params: Params) -> None:
-    """Every stage as a task run, in a folder that is held."""
-    flow_id = str(flow_run.get_id())
-    environ = {**stage_environment(), "FINER1_FLOW_RUN": flow_id, "FINER1_HELD": "1"}
-    if folder:
-        environ["FINER1_DATA_ROOT"] = str(folder)
-    seed = params.model_dump(include={"seed"})
-    tracker = start_pipeline_run("pipeline", seed, root, {"flow_run": flow_id})
-    environ["FINER1_PARENT_RUN"] = tracker.run_id() or ""
-    status = "FAILED"
-    try:
-        for stage in load_stages(root):
-            _task_of(stage)(stage.name, environ)
-        status = "FINISHED"
-    finally:
-        tracker.finish({}, "FINISHED" if status == "FINISHED" else "FAILED")
+@flow(name="stage", validate_parameters=False)
+def stage(
+    stages: tuple[StageName, ...],
+    only: bool = False,
+    assignments: tuple[str, ...] = (),
+    data_root: str = "",
+) -> None:
+    """Bring chosen stages up to date.
+
+    Args:
+        stages: the stages
+        only: just these, not the stages that they need
+        assignments: values to write to params.yaml first, each as key=value (sft.epochs=3)
+        data_root: folder of the datasets, for datasets that are read from one
+    """
+    request = Request(assignments, data_root, stages, only)
+    bring_up_to_date(request, Path.cwd())
 
 
-def _task_of(stage: Stage) -> Any:
-    return run_stage.with_options(
-        name=stage.name,
-        task_run_name=stage.name,
-        retries=stage.retries,
-        retry_delay_seconds=_RETRY_DELAY_S,
-    )
+@flow(name="evaluate", validate_parameters=False)
+def evaluate(
+    part: QuestionsPart | None = None,
+    order: QuestionsOrder | None = None,
+    images_per_class: Annotated[int, Field(ge=1)] | None = None,
+    also: tuple[Literal["robustness", "general", "analysis"], ...] = (),
+    assignments: tuple[str, ...] = (),
+) -> None:
+    """Question, score and report the trained models again; trains nothing.
 
-
-def _publish(root: Path) -> None:
-    """Leave the result table and the way to the report as an artifact of the flow run."""
-    params = load_params(root / "params.yaml")
-    paths = params.paths
-    metrics = root / paths.metrics / "score.json"
-    if not metrics.exists():
-        return
-    table = run_table(params, json.loads(metrics.read_text(encoding="utf-8")))
-    report = root / paths.report
-    create_markdown_artifact(
-        f"```\n{table}\n```\n\nReport: [{report}]({report.as_uri()})",
-        key="result",
-        description="Accuracy of every model, paired differences, the released rules' figures",
-    )
+    Args:
+        part: images that are asked about; written to questions.part
+        order: of the options of closed questions; written to questions.order
+        images_per_class: at most so many; written to questions.images_per_class
+        also: further evaluations, of the models that params.yaml names for them
+        assignments: other values to write to params.yaml first, each as key=value
+    """
+    asked = {"part": part, "order": order, "images_per_class": images_per_class}
+    words = [f"questions.{key}={value}" for key, value in asked.items() if value is not None]
+    kinds = frozenset((*_EVALUATION, *also))
+    request = Request([*words, *assignments], only=True, kinds=kinds)
+    bring_up_to_date(request, Path.cwd())

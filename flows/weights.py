@@ -114,6 +114,9 @@ def _missing_hub(key: str, name: str, home: Path) -> str | None:
     if (home / name).is_dir():
         return None
     hub_id, _, commit = name.partition("@")
+    if hub_id.count("/") != 1:  # No name of the hub.
+        found = f"hf download OWNER/{Path(name).name} --local-dir {name}"
+        return f"{key}: {name} is not there; fetch it: {found}"
     try:
         find_snapshot(hub_id, commit or None)
     except ValueError as error:

@@ -1,6 +1,14 @@
-"""Flow runs that a kill left in the state Running: marked Crashed by the next one."""
+"""Flow runs whose process was killed: marked Crashed, so that they can be retried.
 
+Prefect leaves a run Running for ever when its process is killed together with its worker
+(PrefectHQ/prefect#16746), and such a run keeps its place in the work pool. The next run looks for
+them at its start, and `flows.deploy` as long as it is up.
+"""
+
+import os
 import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -11,23 +19,63 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import StateType
-from prefect.states import Crashed
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.states import Cancelled, Crashed
 
+from finer1.lifetime import dying_with_parent
 from tasks.origin import is_alive, process_tags
 
+FLOWS = ("pipeline", "stage", "experiments", "evaluate")
+"""The flows of this project."""
+_START_S = 120.0
+"""Within it a process has started and labelled its run."""
+_MOVING = (StateType.RUNNING, StateType.CANCELLING, StateType.PENDING, StateType.PAUSED)
 
-def end_dead_flow_runs(client: SyncPrefectClient, own: UUID, flow: str) -> None:
-    """Label the flow run `own` with its process; end runs of `flow` whose process is gone.
 
-    Prefect leaves a run Running for ever when its process is killed (PrefectHQ/prefect#16746).
+def label_flow_run(client: SyncPrefectClient, own: UUID) -> None:
+    """Label the flow run `own` with this process; one that a worker started dies with its worker.
+
+    Without its worker a run could not be cancelled any more.
     """
-    client.update_flow_run_labels(own, {**process_tags()})
-    running = FlowRunFilterStateType(any_=[StateType.RUNNING])
+    if "PREFECT__FLOW_RUN_ID" in os.environ:
+        dying_with_parent()()
+    attempt = str(client.read_flow_run(own).run_count)
+    client.update_flow_run_labels(own, {**process_tags(), "attempt": attempt})
+
+
+def end_dead_flow_runs(client: SyncPrefectClient) -> list[str]:
+    """End the runs of the project's flows whose process on this machine is gone; returns names."""
+    ended = []
+    moving = FlowRunFilterStateType(any_=list(_MOVING))
     for run in client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=running)),
+        flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=moving)),
     ):
         labels = {name: str(value) for name, value in run.labels.items()}
-        if labels.get("host") == socket.gethostname() and not is_alive(labels):
-            client.set_flow_run_state(run.id, Crashed(message="its process was killed"), force=True)
+        if run.state and is_dead(run, labels, datetime.now(UTC)):
+            client.set_flow_run_state(run.id, _end_of(run.state), force=True)
+            ended.append(run.name)
+    return ended
+
+
+def is_dead(run: FlowRun, labels: Mapping[str, str], now: datetime) -> bool:
+    """Whether no process works for a run that is not at rest.
+
+    labels: those of the process of its last start, or of an earlier one when the present start has
+    not come to labelling it. A suspended run has no process and needs none.
+    """
+    state = run.state
+    if state is None or state.name == "Suspended":
+        return False
+    if labels.get("host", socket.gethostname()) != socket.gethostname():
+        return False
+    if is_alive(labels):
+        return False
+    is_labelled = state.type != StateType.PENDING and labels.get("attempt") == str(run.run_count)
+    return is_labelled or (now - state.timestamp).total_seconds() > _START_S
+
+
+def _end_of(state: State) -> State:
+    if state.type == StateType.CANCELLING:
+        return Cancelled(message="its process is gone")
+    return Crashed(message="its process was killed")

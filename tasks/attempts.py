@@ -20,6 +20,7 @@ from finer1.files import write_json
 from tasks.origin import is_alive, process_tags
 
 FOLDER = Path("logs")
+_SEE = "its output says why"
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,10 @@ class Attempt:
 class Attempts:
     """The attempt of this process, kept up to date on disk."""
 
-    def __init__(self, stage: str, folder: Path, flow_run: str) -> None:
-        """Begin. folder: of the project. flow_run: of Prefect, empty without."""
+    def __init__(self, stage: str, folder: Path, flow_run: str, is_kept: bool = True) -> None:
+        """Begin. folder: of the project. flow_run: of Prefect, empty without. is_kept: false in
+        one of several processes, whose parent keeps it."""
+        self._is_kept = is_kept
         self._path = path_of(stage, folder)
         self._start = time.monotonic()
         now = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -64,14 +67,18 @@ class Attempts:
         """The inputs are known, and the stage begins."""
         self._keep(replace(self._attempt, stage_key=stage_key))
 
-    def end(self, said: str | None) -> None:
-        """It has ended; `said` is None when all went well."""
+    def end(self, code: int, said: str) -> None:
+        """It has ended with an exit code; `said`: why, where it failed."""
         seconds = round(time.monotonic() - self._start, 3)
-        outcome: Literal["done", "failed"] = "done" if said is None else "failed"
-        self._keep(replace(self._attempt, outcome=outcome, said=said or "", seconds=seconds))
+        outcome: Literal["done", "failed"] = "failed" if code else "done"
+        self._keep(
+            replace(self._attempt, outcome=outcome, said=said or _SEE * bool(code), seconds=seconds)
+        )
 
     def _keep(self, attempt: Attempt) -> None:
         self._attempt = attempt
+        if not self._is_kept:
+            return
         with suppress(OSError):
             write_json(self._path, asdict(attempt))
 

@@ -51,8 +51,11 @@ def train(context: Context) -> dict[str, float]:
 def _keep_base(context: Context, num_rationales: int) -> dict[str, float]:
     from finer1.policy.folder import copy_policy, load_processor
     from finer1.policy.image_bounds import bound_images
+    from finer1.policy.processes import join_world
 
     paths = context.params.paths
+    if not join_world(context.params.runtime.device).is_main:
+        return {}
     bounds = context.params.sft.min_pixels, context.params.sft.max_pixels
     bound_images(load_processor(paths.base), *bounds)  # refuses a base that has none
     copy_policy(paths.base, paths.sft, bounds)

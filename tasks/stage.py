@@ -2,17 +2,16 @@
 
     python -m tasks.<stage>        exit code 0, 1 failed, 2 bad input, 3 the machine
 
-Started several times by torchrun or accelerate (RANK, WORLD_SIZE), the process of rank 0 alone
-tracks, logs and writes; the others run the same body. Only the stage `tapo` can share its work out
-like that; any other refuses.
+Of the several processes of a stage (tasks/launching.py), that of rank 0 alone tracks, logs and
+writes; the others run the same body.
 
 Environment, all optional: FINER1_DATA_ROOT (folder of the datasets), FINER1_HOME (the
 project's folder, where the stage runs in a copy of it), FINER1_STORE (what is computed once),
 FINER1_RESUME (scratch folders), FINER1_SERVER and FINER1_API_KEY (a teacher's OpenAI-compatible
 server), FINER1_EVAL_SERVER and FINER1_EVAL_KEY (that of a model of the zoo), FINER1_VLLM_SERVER (a
 vLLM server of our own models, for runtime.engine: vllm_server), FINER1_EXIT_FILE (where the exit
-code is written, since DVC hides it), FINER1_LIVE (a reader of the output shows the latest line:
-print every one), FINER1_FLOW_RUN (Prefect's id), FINER1_FAULT (a test's fault, finer1/faults.py).
+code is written, since DVC hides it), FINER1_FLOW_RUN (Prefect's id), FINER1_FAULT (a test's fault,
+finer1/faults.py), FINER1_LIVE (a reader of the output shows the latest line: print every one).
 """
 
 import fcntl
@@ -20,14 +19,14 @@ import json
 import os
 import shutil
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from PIL import Image
+from safetensors import SafetensorError
 
 from finer1 import faults
 from finer1.files import write_atomic, write_json
@@ -35,15 +34,22 @@ from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
 from tasks.attempts import Attempts
 from tasks.exit_codes import FAILED
-from tasks.failures import EXPECTED, judge
+from tasks.faults import judge
 from tasks.identity import look_up, stage_entry, stage_key
+from tasks.launching import (
+    end_without_parent,
+    is_launched,
+    is_shared_out,
+    launch,
+    rank,
+    report,
+    this_node,
+)
 from tasks.space import check_stage
 from tasks.tracking import Tracker, start_run
 
 _VARYING = ("time/", "speed/", "mem/", "check/")
 """Metrics that vary between equal runs: with the machine, or with where a run was continued."""
-_SHARED_STAGE = "tapo"
-"""The stage that several processes can run together."""
 
 
 @dataclass(frozen=True)
@@ -84,50 +90,56 @@ Body = Callable[[Context], dict[str, float]]
 def main(stage: str, body: Body) -> None:
     """Run a stage as its own process and exit with its code."""
     _report_exit(FAILED)  # holds for a kill and for an exception that is not caught below
-    code = _guarded(stage, body)
-    _report_exit(code)
+    folder, flow_run = Path.cwd(), os.environ.get("FINER1_FLOW_RUN", "")
+    attempts = Attempts(stage, folder, flow_run, is_kept=rank() == 0 and not is_launched())
+    code, sentence = FAILED, "ended by an error of the program; see its output"
+    try:
+        code, sentence = _guarded(stage, body, attempts)
+    finally:
+        attempts.end(code, sentence)
+    if sentence and (rank() == 0 or not is_launched()):
+        print(f"{stage}: {sentence}", file=sys.stderr)
+    _report_exit(code, sentence)
     sys.exit(code)
 
 
-def _report_exit(code: int) -> None:
+def _report_exit(code: int, sentence: str = "") -> None:
     exit_file = os.environ.get("FINER1_EXIT_FILE")
-    if exit_file and _is_main():
+    if is_launched():
+        report(code, sentence)
+    elif exit_file and rank() == 0:
         write_atomic(Path(exit_file), str(code).encode())
 
 
-def _is_main() -> bool:
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _guarded(stage: str, body: Body) -> int:
-    folder = Path.cwd()
-    attempts = Attempts(stage, folder, os.environ.get("FINER1_FLOW_RUN", ""))
-    said: str | None = "ended by an error that is one of the program; see its output"
+def _guarded(stage: str, body: Body, attempts: Attempts) -> tuple[int, str]:
+    """The exit code, and what to say of an error."""
     try:
         dying_with_parent()()
+        end_without_parent()
         faults.arm(os.environ.get("FINER1_FAULT"))
-        _check_processes(stage)
+        return _start_stage(stage, body, Path.cwd(), attempts), ""
+    except (ValueError, OSError, MemoryError, RuntimeError, SafetensorError) as error:
+        return judge(error)
+
+
+def _start_stage(stage: str, body: Body, folder: Path, attempts: Attempts) -> int:
+    """Run the stage here, or in processes that runtime.launcher asks for; the exit code."""
+    runtime = load_params(folder / "params.yaml").runtime
+    if not is_shared_out(stage, runtime.launcher):
         run_stage(stage, body, folder, attempts)
-        said = None
-    except EXPECTED as error:
-        code, said, has_traceback = judge(error, folder)
-        if has_traceback:
-            traceback.print_exc()
-        print(f"{stage}: {said}", file=sys.stderr)
-        return code
-    finally:
-        if _is_main():
-            attempts.end(said)
-    return 0
+        return 0
+    settle_libraries(runtime.threads, is_online=False)
+    node = this_node(runtime.launcher)
+    key = stage_key(stage, folder)
+    attempts.key(key)
+    scratch = _scratch(stage, key, folder)
+    with _owned(scratch, stage) if node.rank == 0 else nullcontext():
+        return launch(stage, runtime.launcher, node, runtime.device)
 
 
-def _check_processes(stage: str) -> None:
-    num_processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if num_processes > 1 and stage != _SHARED_STAGE:
-        raise ValueError(
-            f"this stage runs in one process, not in {num_processes}; start it without torchrun "
-            f"or accelerate, which only the stage {_SHARED_STAGE} can use"
-        )
+def _scratch(stage: str, key: str, folder: Path) -> Path:
+    root = Path(os.environ.get("FINER1_RESUME", folder / "models/.resume"))
+    return root / f"{stage}-{key[:16]}"
 
 
 def run_stage(stage: str, body: Body, folder: Path, attempts: Attempts) -> dict[str, float]:
@@ -137,11 +149,10 @@ def run_stage(stage: str, body: Body, folder: Path, attempts: Attempts) -> dict[
     assert "torch" not in sys.modules  # a task imports it inside its body
     settle_libraries(params.runtime.threads, is_online)
     key = stage_key(stage, folder)
-    resume_root = Path(os.environ.get("FINER1_RESUME", folder / "models/.resume"))
-    resume = resume_root / f"{stage}-{key[:16]}"
-    if not _is_main():
+    resume = _scratch(stage, key, folder)
+    if rank() > 0:
         return body(_context(params, stage, resume, _NoTracker()))
-    with _owned(resume, stage):
+    with nullcontext() if is_launched() else _owned(resume, stage):
         attempts.key(key)
         check_stage(stage, params, folder)
         logs = resume / "log.jsonl"
@@ -164,6 +175,8 @@ def run_stage(stage: str, body: Body, folder: Path, attempts: Attempts) -> dict[
             raise
         tracker.finish(metrics, "FINISHED")
         faults.point("stage:after_metrics")
+        if run := tracker.run_id():
+            print(f"{stage}: MLflow run {run}", flush=True)
     shutil.rmtree(resume)
     return metrics
 

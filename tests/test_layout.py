@@ -41,12 +41,12 @@ PLACES = {
     "prefect": ("flows/",),
     "dvc": ("flows/dag.py",),
 }
-MAY_READ_THE_ENVIRONMENT = ("tasks/stage.py", "tasks/tracking.py", "flows/")
+MAY_READ_THE_ENVIRONMENT = ("tasks/stage.py", "tasks/launching.py", "tasks/tracking.py", "flows/")
 NO_STAGE = {"seed", "paths", "prompt", "runtime", "comparison", "experiments"}
 NO_STAGE_MODULE = {
-    *("__init__", "asking", "stage", "tracking", "identity", "origin", "exit_codes", "failures"),
-    *("attempts", "space", "tracked"),
-}
+    "__init__", "asking", "stage", "launching", "faults", "tracking", "identity", "origin",
+    "exit_codes", "attempts", "space", "tracked",
+}  # fmt: skip
 NO_SECTION = {"baseline"}
 """It has that of predict: further models are asked as the run's own are, or nothing compares."""
 

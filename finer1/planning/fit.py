@@ -19,7 +19,7 @@ class Machine:
 
     @property
     def shards(self) -> int:
-        """Processes that weights, gradients and moments of stage 2 are spread over."""
+        """Processes that weights, gradients and moments are spread over."""
         return 1 if self.strategy == "ddp" else self.gpus
 
 

@@ -22,7 +22,7 @@ def list_phases(
     encoder = Phase("triplets", "encoder", {"encoder": ENCODER_BYTES}, 1)
     return [
         *(phase for phase in teachers if phase is not None),
-        *sft_phases(params, model, counts),
+        *sft_phases(params, model, counts, machine),
         encoder,
         *tapo_phases(params, model, counts, machine),
         predict_phase(params, model, counts, machine),

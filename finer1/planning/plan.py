@@ -12,6 +12,7 @@ from finer1.planning.fit import Machine, Phase, Strategy, refusals
 from finer1.planning.generating import vllm_remark
 from finer1.planning.hours import Effort, list_efforts, total_hours
 from finer1.planning.phases import list_phases
+from finer1.planning.stage_training import sft_refusals
 from finer1.planning.stores import disk, host_memory, parts_text
 
 GIB = 2**30
@@ -67,7 +68,7 @@ def plan_run(title: str, params: Params, base: Path, resources: Resources) -> Pl
     phases = list_phases(params, model, counts, machine)
     host = host_memory(params, model, counts, machine)
     on_disk = disk(params, model, counts)
-    refused = refusals(phases, machine)
+    refused = refusals(phases, machine) + sft_refusals(params, machine)
     if params.runtime.engine == "vllm":
         longest = counts.prompt.longest + max(counts.rollout.longest, counts.answer.longest)
         remark = vllm_remark(model, params.runtime.vllm.memory_share, room, longest)
@@ -95,7 +96,7 @@ def plan_run(title: str, params: Params, base: Path, resources: Resources) -> Pl
 def plan_text(plan: Plan) -> str:
     """The plan as lines of plain text; every figure is computed, none measured."""
     resources = plan.resources
-    several = f", stage 2 with {plan.machine.strategy}" if resources.gpus > 1 else ""
+    several = f", both stages with {plan.machine.strategy}" if resources.gpus > 1 else ""
     head = [
         f"plan {plan.title}: {plan.model.name}, {plan.model.parameters / 1e9:.2f} billion "
         f"parameters (sizes from {plan.source})",

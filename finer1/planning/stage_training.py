@@ -10,29 +10,53 @@ from finer1.planning.counts import Counts
 from finer1.planning.fit import Machine, Phase
 from finer1.planning.generating import rollout_phase
 from finer1.planning.training import Method, Peak, backward_peak, optimizer_peak
+from finer1.sft_plan import micro_rows
 
 
-def sft_phases(params: Params, model: Architecture, counts: Counts) -> list[Phase]:
-    """Stage 1, in one process: backward and optimizer; none where it keeps the base's weights."""
+def sft_phases(
+    params: Params, model: Architecture, counts: Counts, machine: Machine
+) -> list[Phase]:
+    """Stage 1: backward and optimizer; none where it keeps the base's weights."""
     if params.sft.steps == 0:
         return []
-    method = _method(params, 0, params.sft.train_vision)
-    rows = sft_rows(params)
-    method = replace(method, accumulates=params.sft.batch_size > rows)
+    rows = sft_rows(params, machine)
+    method = replace(
+        _method(params, 0, params.sft.train_vision, machine),
+        accumulates=_own_sft_rows(params, machine) > rows,
+    )
     row = counts.prompt.longest + counts.rationale.longest
     forward = plain_forward(
         model.decoder, rows, row, counts.rationale.longest, 4 * counts.image.longest
     )
-    remedies = ["take a GPU with more memory, since stage 1 trains in one process"]
+    remedies = [_more_gpus(machine)]
     if params.sft.train_vision:
-        remedies.insert(0, "set sft.train_vision to false")
-    return _training_phases("sft", params, model, forward, method, 1, tuple(remedies))
+        remedies.append("set sft.train_vision to false")
+    return _training_phases("sft", params, model, forward, method, machine, tuple(remedies))
 
 
-def sft_rows(params: Params) -> int:
-    """Rows of a micro-batch: the largest divisor of the batch that runtime.micro_batch allows."""
-    batch, most = params.sft.batch_size, params.runtime.micro_batch
-    return max(size for size in range(1, min(batch, most) + 1) if batch % size == 0)
+def sft_refusals(params: Params, machine: Machine) -> list[str]:
+    """A sentence where the processes of stage 1 cannot have equally many rows of a batch."""
+    batch = params.sft.batch_size
+    if params.sft.steps == 0 or batch % machine.gpus == 0:
+        return []
+    return [
+        f"sft: sft.batch_size ({batch}) is no multiple of {machine.gpus} processes; take another "
+        "number of GPUs"
+    ]
+
+
+def sft_rows(params: Params, machine: Machine) -> int:
+    """Rows of a micro-batch of stage 1."""
+    return micro_rows(_own_sft_rows(params, machine), params.runtime.micro_batch)
+
+
+def _own_sft_rows(params: Params, machine: Machine) -> int:
+    return math.ceil(params.sft.batch_size / machine.gpus)
+
+
+def _more_gpus(machine: Machine) -> str:
+    is_spread = machine.shards > 1
+    return "take more GPUs" if is_spread else "take --gpus 2 or more with --strategy fsdp2"
 
 
 def tapo_phases(
@@ -43,20 +67,16 @@ def tapo_phases(
     if settings.steps == 0:
         return []
     adapters = _adapters(params, model)
-    method = replace(
-        _method(params, adapters, settings.train_vision),
-        shards=machine.shards,
-        bucket_copies=int(machine.gpus > 1 and machine.strategy == "ddp"),
-    )
     shape = update_shape(params, counts)
     own = math.ceil(settings.prompts_per_step / settings.minibatches / machine.gpus)
-    method = replace(method, accumulates=own > shape.groups)
+    method = replace(
+        _method(params, adapters, settings.train_vision, machine), accumulates=own > shape.groups
+    )
     if params.runtime.forward == "packed":
         forward = packed_forward(model.decoder, shape)
     else:
         forward = _repeated(model, shape)
-    is_spread = machine.shards > 1
-    remedies = ["take more GPUs" if is_spread else "take --gpus 2 or more with --strategy fsdp2"]
+    remedies = [_more_gpus(machine)]
     if not adapters:
         remedies.append("set tapo.lora_rank to 16")
     if settings.train_vision:
@@ -64,9 +84,7 @@ def tapo_phases(
     rollouts = rollout_phase(params, model, counts, method, machine, tuple(remedies))
     if is_awake(params):
         remedies.append("set runtime.vllm.sleep_level to 1")
-    training = _training_phases(
-        "tapo", params, model, forward, method, machine.gpus, tuple(remedies)
-    )
+    training = _training_phases("tapo", params, model, forward, method, machine, tuple(remedies))
     if is_awake(params):
         share = int(params.runtime.vllm.memory_share * machine.gpu_bytes)
         training = [replace(phase, parts={**phase.parts, "vLLM": share}) for phase in training]
@@ -116,7 +134,7 @@ def update_shape(params: Params, counts: Counts) -> Completions:
     )
 
 
-def _method(params: Params, adapters: int, train_vision: bool) -> Method:
+def _method(params: Params, adapters: int, train_vision: bool, machine: Machine) -> Method:
     return Method(
         adapters=adapters,
         train_vision=train_vision,
@@ -125,8 +143,8 @@ def _method(params: Params, adapters: int, train_vision: bool) -> Method:
         on_gpu=True,
         accumulates=False,
         has_moments=True,
-        shards=1,
-        bucket_copies=0,
+        shards=machine.shards,
+        bucket_copies=int(machine.gpus > 1 and machine.strategy == "ddp"),
     )
 
 
@@ -136,15 +154,15 @@ def _training_phases(
     model: Architecture,
     forward: Forward,
     method: Method,
-    gpus: int,
+    machine: Machine,
     remedies: tuple[str, ...],
 ) -> list[Phase]:
     """Backward and optimizer; the first can also be made smaller by what it keeps."""
     lower = []
     if not method.is_checkpointed:
         lower.append("set runtime.gradient_checkpointing to true")
-    if stage == "sft" and sft_rows(params) > 1:
-        lower.append(f"set runtime.micro_batch to {sft_rows(params) // 2}")
+    if stage == "sft" and (rows := sft_rows(params, machine)) > 1:
+        lower.append(f"set runtime.micro_batch to {rows // 2}")
     if stage == "tapo" and groups_at_once(params) > 1:
         lower.append(f"set runtime.micro_batch to {group_size(params)}")
     peaks = {
@@ -152,7 +170,8 @@ def _training_phases(
         "optimizer": (optimizer_peak(model, method), remedies),
     }
     return [
-        Phase(stage, name, _parts(peak), gpus, advice) for name, (peak, advice) in peaks.items()
+        Phase(stage, name, _parts(peak), machine.gpus, advice)
+        for name, (peak, advice) in peaks.items()
     ]
 
 

@@ -26,7 +26,7 @@ def host_memory(
     Every process reads the float32 weights; the main one writes checkpoints from copies of weights
     and moments; the processed images of a step wait on the host.
     """
-    stages = [_sft_host(params, model)]
+    stages = [_sft_host(params, model, machine)]
     if params.tapo.steps:
         stages.append(_tapo_host(params, model, counts, machine))
     return max(stages, key=lambda parts: sum(parts.values()))
@@ -47,9 +47,16 @@ def disk(params: Params, model: Architecture, counts: Counts) -> dict[str, int]:
     }
 
 
-def _sft_host(params: Params, model: Architecture) -> dict[str, int]:
-    trained = model.trained(params.sft.train_vision)
-    return {"process": PROCESS_BYTES, "checkpoint": 3 * FLOAT * trained}
+def _sft_host(params: Params, model: Architecture, machine: Machine) -> dict[str, int]:
+    return _training_host(model, model.trained(params.sft.train_vision), machine)
+
+
+def _training_host(model: Architecture, trained: int, machine: Machine) -> dict[str, int]:
+    parts = {"processes": machine.gpus * PROCESS_BYTES, "checkpoint": 3 * FLOAT * trained}
+    if machine.gpus > 1:
+        reading = FLOAT * model.parameters * machine.gpus
+        parts["weights being read"] = max(0, reading - parts["checkpoint"])
+    return parts
 
 
 def _tapo_host(
@@ -58,14 +65,8 @@ def _tapo_host(
     settings = params.tapo
     groups = settings.prompts_per_step * settings.max_oversample
     pixels = FLOAT * 4 * counts.image.longest * model.tower.patch_values
-    parts = {
-        "processes": machine.gpus * PROCESS_BYTES,
-        "checkpoint": 3 * FLOAT * tapo_trained(params, model),
-        "processed images": (_ENCODED_AT_ONCE * groups + settings.prompts_per_step) * pixels,
-    }
-    if machine.gpus > 1:
-        reading = FLOAT * model.parameters * machine.gpus
-        parts["weights being read"] = max(0, reading - parts["checkpoint"])
+    parts = _training_host(model, tapo_trained(params, model), machine)
+    parts["processed images"] = (_ENCODED_AT_ONCE * groups + settings.prompts_per_step) * pixels
     if params.runtime.engine == "vllm" and params.runtime.vllm.sleep_level == 1:
         parts["weights of vLLM asleep"] = machine.gpus * HALF * model.parameters
     return parts

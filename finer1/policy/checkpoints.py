@@ -85,18 +85,6 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
     return None
 
 
-def load_checkpoint(
-    root: Path, model: Any, optimizer: torch.optim.Optimizer
-) -> dict[str, Any] | None:
-    """Bring model and optimizer to the newest checkpoint; its state, None when there is none."""
-    found = newest_checkpoint(root)
-    if found is None:
-        return None
-    found.load_weights(model)
-    found.load_moments(model, optimizer)
-    return found.state
-
-
 def _write(
     root: Path, step: int, tensors: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]
 ) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 from finer1.chat import stop_ids, suppressed_ids
 from finer1.policy.encoding import encode_prompts, stack_prompts
 from finer1.policy.generation import SamplingRule, sample_completions
+from finer1.policy.processes import ALONE, World
 from finer1.prompts import answer_completion, parse_completion
 
 
@@ -19,12 +20,14 @@ def measure_format_rate(
     targets: Sequence[str],
     system: str,
     batch_size: int,
+    world: World = ALONE,
 ) -> float:
     """Share of greedy completions, in [0, 1], that have the form of their target.
 
     The form is the four sections and an answer where the target has them, a rationale in free
     prose and an answer where the target has that (the released ones), else the answer
-    alone. A completion may be half as long again as the longest target.
+    alone. A completion may be half as long again as the longest target. Each process of `world`
+    writes a share of the completions; all must call it, and get the same.
     """
     longest = max(len(ids) for ids in processor.tokenizer(list(targets))["input_ids"])
     rule = SamplingRule(
@@ -36,17 +39,20 @@ def measure_format_rate(
     )
     was_training = model.training
     model.eval()
+    own = range(world.rank, len(questions), world.size)
     texts: list[str] = []
-    for start in range(0, len(questions), batch_size):
-        part = slice(start, start + batch_size)
-        encoded = encode_prompts(model, processor, questions[part], images[part], system)
+    for start in range(0, len(own), batch_size):
+        part = own[start : start + batch_size]
+        asked, seen = [questions[i] for i in part], [images[i] for i in part]
+        encoded = encode_prompts(model, processor, asked, seen, system)
         batch = stack_prompts(encoded, processor.tokenizer.pad_token_id)
         owners = range(len(encoded))
         tokens = [c.token_ids for c in sample_completions(model, batch, owners, rule, None)]
         texts += processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
     model.train(was_training)
-    pairs = zip(texts, targets, strict=True)
-    return sum(has_form_of(text, target) for text, target in pairs) / len(texts)
+    pairs = zip(own, texts, strict=True)
+    kept = sum(has_form_of(text, targets[i]) for i, text in pairs)
+    return world.add_up({"kept": kept})["kept"] / len(questions)
 
 
 def has_form_of(text: str, target: str) -> bool:

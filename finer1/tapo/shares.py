@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finer1.model_params import TapoParams
-from finer1.tapo.exchange import World
+from finer1.policy.processes import World
 from finer1.tapo.rollouts import RolloutGroup
 
 

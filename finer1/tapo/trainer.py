@@ -19,8 +19,10 @@ from finer1.draws import derive_seed
 from finer1.policy.checkpoints import Checkpoint
 from finer1.policy.forward import Forward
 from finer1.policy.guard import FiniteGuard
+from finer1.policy.processes import World
+from finer1.policy.saves import Saves
 from finer1.policy.sharding import collect, run_whole
-from finer1.tapo.exchange import World, sample_together
+from finer1.tapo.exchange import sample_together
 from finer1.tapo.guards import SamplerGuard
 from finer1.tapo.learning import learning_reports, log_new_reports
 from finer1.tapo.losses import tapo_loss
@@ -29,7 +31,6 @@ from finer1.tapo.progress import TapoProgress
 from finer1.tapo.rewards import score_completion
 from finer1.tapo.rollouts import RolloutGroup, RolloutSampler, rollout_metrics
 from finer1.tapo.sampling import Kept, collect_groups, is_informative
-from finer1.tapo.saves import Saves
 from finer1.tapo.shares import share_out
 from finer1.tapo.updates import MicroBatch, Update, build_updates, score_rollouts
 

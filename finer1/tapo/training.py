@@ -17,18 +17,18 @@ from finer1.policy.families.interface import patch_size
 from finer1.policy.folder import copy_policy, load_policy, save_policy
 from finer1.policy.generation import SamplingRule
 from finer1.policy.optimizer import build_optimizer, schedule_from, warm_up
+from finer1.policy.processes import ALONE, World, join_world
+from finer1.policy.saves import Saves
 from finer1.policy.trainer_arguments import trainer_arguments
 from finer1.progress import Progress
 from finer1.records import Triplet
 from finer1.tapo.display import Display, Outlets
-from finer1.tapo.exchange import ALONE, World, join_world
 from finer1.tapo.phases import PhaseClock
 from finer1.tapo.progress import TapoProgress
 from finer1.tapo.rollouts import RolloutGroup, RolloutSampler
 from finer1.tapo.samplers.interface import RolloutEngine
 from finer1.tapo.samplers.start import start_engine
 from finer1.tapo.sampling import Kept
-from finer1.tapo.saves import Saves
 from finer1.tapo.settings import check_settings
 from finer1.tapo.stream import PromptStream
 from finer1.tapo.trainer import StepEnd, TapoTrainer

@@ -227,3 +227,18 @@ def test_texts_of_the_analysis_have_the_braces_that_are_filled(values, key, text
     (section if key == "prompt" else section["separability"])[key] = text
     with pytest.raises(ValueError, match=words):
         check_params(values, "x")
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        {"strategy": "none", "processes": 2, "nodes": 1},
+        {"strategy": "ddp", "processes": 1, "nodes": 1},
+    ],
+)
+def test_a_launcher_that_starts_one_process_or_none_of_several_is_refused(values, launcher):
+    values["runtime"]["launcher"] = launcher
+    with pytest.raises(ValueError, match="one process goes with none, several with ddp"):
+        check_params(values, "x")
+    values["runtime"]["launcher"] = {"strategy": "ddp", "processes": 1, "nodes": 2}
+    assert check_params(values, "x")

@@ -18,16 +18,18 @@ stages:
     meta: {retries: 0, seconds: 120, gpu: true}
 """
 
-# A file `fail` tells the stage `second` how to end: `code N` or `signal N`. As a real stage, it
-# leaves a 1 first, which holds should it be killed.
+# A file `fail` tells the stage `second` how to end: `code N` or `signal N`; it goes on when a file
+# `wait` goes. As a real stage, it leaves a 1 first, which holds should it be killed.
 STAGE = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 name = sys.argv[1]
 print("this is", name, os.environ.get("FINER1_DATA_ROOT"))
 print(f"{name}: 1/2 steps,", "live" if "FINER1_LIVE" in os.environ else "now and then")
 exit_file = Path(os.environ["FINER1_EXIT_FILE"])
 exit_file.write_text("1")
+while name == "second" and Path("wait").exists():
+    time.sleep(0.1)
 how = Path("fail").read_text().split() if Path("fail").exists() else []
 if how and name == "second":
     if how[0] == "signal":
@@ -39,15 +41,25 @@ exit_file.write_text("0")
 """
 
 
+@pytest.fixture(scope="session")
+def make_project(repository):
+    """Makes the toy project in a folder."""
+
+    def make(folder):
+        (folder / ".dvc").mkdir()
+        (folder / "data").mkdir()
+        (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+        (folder / "dvc.yaml").write_text(GRAPH)
+        (folder / "stage.py").write_text(STAGE)
+        (folder / "params.yaml").write_bytes((repository / "params.yaml").read_bytes())
+
+    return make
+
+
 @pytest.fixture
-def project(tmp_path, repository, monkeypatch):
+def project(tmp_path, make_project, monkeypatch):
     """Folder of the toy project; no tracked run around its stages."""
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / "data").mkdir()
-    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    (tmp_path / "dvc.yaml").write_text(GRAPH)
-    (tmp_path / "stage.py").write_text(STAGE)
-    (tmp_path / "params.yaml").write_bytes((repository / "params.yaml").read_bytes())
+    make_project(tmp_path)
     monkeypatch.setenv("FINER1_PARENT_RUN", "")
     monkeypatch.delenv("FINER1_DATA_ROOT", raising=False)
     return tmp_path

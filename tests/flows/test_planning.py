@@ -85,7 +85,8 @@ def test_a_plan_that_cannot_fit_exits_with_2_and_says_what_to_change(monkeypatch
     lines = err.splitlines()
     assert all(line.startswith("finer1: ") for line in lines)
     assert any(
-        line.startswith("finer1: sft, optimizer: needs") and "GPU with more memory" in line
+        line.startswith("finer1: sft, optimizer: needs")
+        and "--gpus 2 or more with --strategy fsdp2" in line
         for line in lines
     )
 

@@ -159,7 +159,7 @@ def test_an_attempt_is_kept_from_its_beginning_to_its_end(tmp_path):
     begun = latest_attempt("sft", tmp_path)
     assert (begun.outcome, begun.stage_key, begun.flow_run) == ("running", "k", "flow")
     assert begun.is_alive
-    attempts.end("the disk is full")
+    attempts.end(3, "the disk is full")
     ended = latest_attempt("sft", tmp_path)
     assert (ended.outcome, ended.said, ended.is_alive) == ("failed", "the disk is full", False)
 

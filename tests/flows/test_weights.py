@@ -68,6 +68,10 @@ def test_a_tracked_base_needs_no_place(values, repository):
         ("cot__engine", f"vllm:some/model@{'0' * 40}", "cot.engine: some/model is not on"),
         ("concepts__encoder", f"hf:some/text@{'0' * 40}", "concepts.encoder: some/text is not on"),
         ("score__encoder", f"siglip:some/text@{'0' * 40}", "hf download some/text --revision 000"),
+        (
+            "score__encoder", "siglip:models/encoders/siglip",
+            "models/encoders/siglip is not there; fetch it: hf download OWNER/siglip --local-dir",
+        ),
         pytest.param(
             "triplets__encoder", "open_clip:ViT-L-16-SigLIP2-384:webli",
             "triplets.encoder: the weights open_clip:ViT-L-16-SigLIP2-384:webli are not on this "

@@ -7,9 +7,9 @@ import torch
 
 from finer1.engines.interface import Request
 from finer1.policy.generation import Completion, SamplingRule
+from finer1.policy.processes import World
 from finer1.policy.weights import named_weights
 from finer1.serving.interface import Answer, ServedModel
-from finer1.tapo.exchange import World
 from finer1.tapo.samplers.interface import RolloutRequest
 
 

@@ -5,7 +5,7 @@ from typing import Any, assert_never
 
 from finer1.model_params import RuntimeParams
 from finer1.policy.folder import pick_device
-from finer1.tapo.exchange import World
+from finer1.policy.processes import World
 from finer1.tapo.samplers.interface import RolloutEngine
 from finer1.tapo.samplers.local import LocalEngine
 from finer1.tapo.samplers.served import ServedEngine, SharedModel

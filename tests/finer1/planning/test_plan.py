@@ -99,12 +99,32 @@ def test_the_7b_takes_one_gpu_for_stage_1_and_two_for_stage_2(planned):
     assert planned("fine_r1_7b", replace(ONE, gpus=2)).refused == []
 
 
+def test_two_gpus_halve_what_is_spread_in_stage_1(planned):
+    alone, two = planned("fine_r1_7b"), planned("fine_r1_7b", replace(ONE, gpus=2))
+    one, half = (
+        next(p.parts for p in plan.phases if (p.stage, p.name) == ("sft", "optimizer"))
+        for plan in (alone, two)
+    )
+    # 8,292,166,656 parameters, of which the tower's 676,550,144 are frozen in stage 1.
+    assert one["weights"] == 4 * 8_292_166_656
+    assert one["moments"] == 8 * 7_615_616_512
+    for name in ("weights", "gradients", "moments"):
+        assert half[name] == one[name] // 2
+    assert two.host["processes"] == 2 * alone.host["processes"]
+
+
+def test_a_batch_of_stage_1_is_shared_out_equally(planned):
+    (sentence,) = planned("fine_r1_3b", replace(ONE, gpus=3)).refused
+    assert sentence.startswith("sft: sft.batch_size (64) is no multiple of 3 processes")
+
+
 def test_ddp_spreads_nothing(planned):
     two = planned("fine_r1_7b", replace(ONE, gpus=2, strategy="ddp"))
     alone = planned("fine_r1_7b")
-    key = ("tapo", "forward and backward")
-    # A copy of the gradients: 8,292,166,656 parameters of 4 bytes are 30.9 GiB.
-    assert totals(two)[key] == pytest.approx(totals(alone)[key] + 30.9, abs=0.1)
+    # A copy of the gradients: 4 bytes of each of 8,292,166,656 parameters are 30.9 GiB; of those
+    # that stage 1 trains, 7,615,616,512, 28.4 GiB.
+    for key, copy in ((("sft", "optimizer"), 28.4), (("tapo", "forward and backward"), 30.9)):
+        assert totals(two)[key] == pytest.approx(totals(alone)[key] + copy, abs=0.1)
 
 
 def test_a_smaller_gpu_is_refused_with_what_to_change(planned):
@@ -192,7 +212,10 @@ def test_vllm_that_never_sleeps_is_there_while_the_policy_is_trained(planned):
 
 def test_micro_batches_are_those_of_the_stages(settings):
     params = settings("fine_r1_3b", **{"runtime.micro_batch": 25})
-    assert sft_rows(params) == 16  # the largest divisor of 64
+    one, four = (Machine(gpus, 1, "fsdp2") for gpus in (1, 4))
+    assert sft_rows(params, one) == 16  # the largest divisor of 64
+    assert sft_rows(params, four) == 16  # all that each of four has
+    assert sft_rows(params, replace(four, gpus=8)) == 8
     assert update_shape(params, count(params, Path("none"))).groups == 2
     few = settings("fine_r1_3b", **{"runtime.micro_batch": 4})
     assert update_shape(few, count(few, Path("none"))).groups == 1

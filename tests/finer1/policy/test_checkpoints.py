@@ -4,7 +4,7 @@ import shutil
 import pytest
 import torch
 
-from finer1.policy.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
+from finer1.policy.checkpoints import newest_checkpoint, save_checkpoint
 from finer1.policy.optimizer import build_optimizer
 
 
@@ -22,6 +22,15 @@ def pair():
         return model, optimizer
 
     return build
+
+
+def load_checkpoint(root, model, optimizer):
+    found = newest_checkpoint(root)
+    if found is None:
+        return None
+    found.load_weights(model)
+    found.load_moments(model, optimizer)
+    return found.state
 
 
 def train(model, optimizer, steps, first=0):

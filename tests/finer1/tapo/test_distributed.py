@@ -21,8 +21,11 @@ def processes():
     """Starts processes by fork from one that has imported everything: half a second each."""
     folder, root = Path(__file__).parent, Path(__file__).parents[3]
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder.parent)
         patch.syspath_prepend(folder)
-        patch.setenv("PYTHONPATH", f"{folder}:{root}:{os.environ.get('PYTHONPATH', '')}")
+        patch.setenv(
+            "PYTHONPATH", f"{folder}:{folder.parent}:{root}:{os.environ.get('PYTHONPATH', '')}"
+        )
         patch.setenv("OMP_NUM_THREADS", "1")
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["preloaded"])

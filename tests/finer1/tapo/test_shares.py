@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from finer1.tapo.exchange import World
+from finer1.policy.processes import World
 from finer1.tapo.shares import deal, share_out
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from finer1.policy.folder import load_policy
-from finer1.tapo.exchange import ALONE
+from finer1.policy.processes import ALONE
 from finer1.tapo.losses import tapo_loss
 from finer1.tapo.phases import PhaseClock
 from finer1.tapo.samplers.local import LocalEngine

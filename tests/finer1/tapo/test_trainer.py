@@ -8,7 +8,7 @@ from trl import GRPOTrainer
 
 from finer1.policy.folder import load_policy
 from finer1.policy.optimizer import build_optimizer
-from finer1.tapo.exchange import ALONE
+from finer1.policy.processes import ALONE
 from finer1.tapo.progress import TapoProgress
 from finer1.tapo.samplers.local import LocalEngine
 from finer1.tapo.shares import share_out

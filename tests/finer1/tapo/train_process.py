@@ -5,9 +5,8 @@ import os
 import signal
 
 import torch
-from accelerate.state import AcceleratorState, DistributedType, PartialState
 from PIL import Image
-from torch.distributed.fsdp import FSDPModule
+from sharded import shard_on_cpu
 
 from finer1.params import load_params
 from finer1.tapo import trainer, training
@@ -30,7 +29,7 @@ def train(run, rank):
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1"}
         os.environ |= {"WORLD_SIZE": str(run["size"]), "MASTER_PORT": str(run["port"])}
     if run["strategy"] == "fsdp":
-        shard_on_cpu(run["repository"])
+        shard_on_cpu(run["repository"], training)
     if run["broken"] == rank:
         trainer.tapo_loss = lambda *args: (tapo_loss(*args)[0] * torch.nan, tapo_loss(*args)[1])
     kill = Kill(run["kill"] if rank == 0 else None, run["folder"] / "killed")
@@ -86,31 +85,3 @@ class Kill:
         with self.report.open("a") as file:
             file.write(f"{while_doing}\n")
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def shard_on_cpu(repository):
-    """Have accelerate shard over gloo, as setup/accelerate/fsdp2.yaml says.
-
-    accelerate 1.15 hears FSDP only of GPUs, though torch can do it on a CPU.
-    """
-    import yaml
-
-    config = yaml.safe_load((repository / "setup/accelerate/fsdp2.yaml").read_text())
-    names = {"fsdp_transformer_layer_cls_to_wrap": "FSDP_TRANSFORMER_CLS_TO_WRAP"}
-    for name, value in config["fsdp_config"].items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        os.environ[names.get(name, name.upper())] = text
-    os.environ["ACCELERATE_USE_FSDP"] = "true"
-    begin, save = AcceleratorState.__init__, training.save_policy
-
-    def init(self, *args, fsdp_plugin=None, **kwargs):
-        begin(self, *args, fsdp_plugin=fsdp_plugin, **kwargs)
-        if fsdp_plugin is not None:
-            self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, fsdp_plugin
-            PartialState._shared_state["distributed_type"] = self.distributed_type
-
-    def checked_save(model, *args):
-        assert sum(isinstance(part, FSDPModule) for part in model.modules()) > 4
-        save(model, *args)
-
-    AcceleratorState.__init__, training.save_policy = init, checked_save

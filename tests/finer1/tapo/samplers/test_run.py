@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 
 from finer1.policy.folder import load_policy
 from finer1.policy.optimizer import build_optimizer
+from finer1.policy.processes import ALONE
 from finer1.tapo import trainer as trainer_module
 from finer1.tapo.display import Outlets
-from finer1.tapo.exchange import ALONE
 from finer1.tapo.progress import TapoProgress
 from finer1.tapo.samplers.start import start_engine
 from finer1.tapo.stream import PromptStream

@@ -6,7 +6,7 @@ from itertools import chain
 import pytest
 import torch
 
-from finer1.tapo.exchange import World
+from finer1.policy.processes import World
 from finer1.tapo.samplers.local import LocalEngine
 from finer1.tapo.samplers.served import ServedEngine, SharedModel
 

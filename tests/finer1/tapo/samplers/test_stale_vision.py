@@ -3,7 +3,7 @@
 import pytest
 
 from finer1.policy.folder import load_policy
-from finer1.tapo.exchange import ALONE
+from finer1.policy.processes import ALONE
 from finer1.tapo.guards import SamplerGuard
 from finer1.tapo.samplers.start import start_engine
 from finer1.tapo.stream import PromptStream

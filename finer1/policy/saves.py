@@ -1,12 +1,19 @@
-"""Which checkpoints a TAPO run keeps, and which one it goes on from."""
+"""Which checkpoints a training run keeps, and which one it goes on from."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from finer1.policy.checkpoints import Checkpoint, newest_checkpoint, save_checkpoint
-from finer1.tapo.exchange import World
-from finer1.tapo.progress import TapoProgress
+from finer1.policy.processes import World
+
+
+class Progress(Protocol):
+    """Where a run stands: a dataclass of JSON values."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    step: int
+    """Steps done."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Saves:
         """Where to go on, the same for all processes: one of them judges which are complete."""
         return self.world.hear_main(newest_checkpoint(self.folder) if self.world.is_main else None)
 
-    def keep(self, model: Any, optimizer: Any, progress: TapoProgress) -> None:
+    def keep(self, model: Any, optimizer: Any, progress: Progress) -> None:
         """After a step: write a checkpoint if it is time."""
         if progress.step % self.every == 0:
             state, is_writer = asdict(progress), self.world.is_main

@@ -1,0 +1,74 @@
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.states import Cancelling, Paused, Pending, Running, Suspended
+
+from flows.zombies import is_dead
+from tasks.origin import process_birth, process_tags
+
+NOW = datetime.now(UTC)
+
+
+def run_in(state, seconds=300.0, attempt=1):
+    """A flow run that has been in a state for so long."""
+    state.timestamp = NOW - timedelta(seconds=seconds)
+    return FlowRun(id=uuid4(), flow_id=uuid4(), state=state, run_count=attempt)
+
+
+def labels_of(pid, attempt=1):
+    return {
+        **process_tags(),
+        "pid": str(pid),
+        "born": process_birth(pid) or "0",
+        "attempt": str(attempt),
+    }
+
+
+@pytest.fixture(scope="module")
+def dead_pid():
+    """Process id that was just given and is free again."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize("state", [Running, Cancelling, Pending, Paused])
+def test_a_run_with_a_living_process_is_alive(state):
+    assert not is_dead(run_in(state()), labels_of(os.getpid()), NOW)
+
+
+def test_a_run_whose_process_is_gone_is_dead_at_once(dead_pid):
+    assert is_dead(run_in(Running(), seconds=0), labels_of(dead_pid), NOW)
+    assert is_dead(run_in(Cancelling(), seconds=0), labels_of(dead_pid), NOW)
+
+
+def test_a_process_that_has_not_labelled_its_run_has_two_minutes(dead_pid):
+    # A retried run still has the labels of its first process when the second starts.
+    second = labels_of(dead_pid, attempt=1)
+    assert not is_dead(run_in(Running(), 119, attempt=2), second, NOW)
+    assert is_dead(run_in(Running(), 121, attempt=2), second, NOW)
+    assert not is_dead(run_in(Pending(), 119), {}, NOW)
+    assert is_dead(run_in(Pending(), 121), {}, NOW)
+    assert not is_dead(run_in(Pending(), 0), labels_of(dead_pid), NOW)
+
+
+def test_a_suspended_run_needs_no_process(dead_pid):
+    assert not is_dead(run_in(Suspended()), labels_of(dead_pid), NOW)
+
+
+def test_processes_of_another_machine_are_not_judged(dead_pid):
+    elsewhere = {**labels_of(dead_pid), "host": "elsewhere"}
+    assert not is_dead(run_in(Running()), elsewhere, NOW)
+
+
+def test_the_states_looked_at_are_those_of_work():
+    from flows import zombies
+
+    assert set(zombies._MOVING).isdisjoint(
+        {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.SCHEDULED}
+    )
