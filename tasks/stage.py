@@ -108,7 +108,12 @@ def _report_exit(code: int, sentence: str = "") -> None:
     if is_launched():
         report(code, sentence)
     elif exit_file and rank() == 0:
-        write_atomic(Path(exit_file), str(code).encode())
+        try:
+            write_atomic(Path(exit_file), str(code).encode())
+        except OSError:
+            # On a full disk a byte still takes the place of another.
+            with Path(exit_file).open("r+b") as file:
+                file.write(str(code).encode())
 
 
 def _guarded(stage: str, body: Body, attempts: Attempts) -> tuple[int, str]:

@@ -35,6 +35,7 @@ REVIEWED = {
     "finer1/serving/server.py:load": "a message to the server, written anew for each update",
     "finer1/world/pretrain.py:save_base": "below the folder that `pretrain` publishes",
     "tasks/stage.py:_owned": "a lock",
+    "tasks/stage.py:_report_exit": "on a full disk, a byte in the place of another",
     "finer1/downloads/official.py:_move_entries": "below the folder that `obtain` publishes",
     "tasks/tracking.py": "a log of added lines, and a lock",
     "flows/workspace.py:hold": "a lock",
