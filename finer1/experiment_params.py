@@ -62,3 +62,6 @@ class ComparisonParams(Section):
 
     margin: Fraction
     """Differences smaller than this count as none: 0.02 is 2 points."""
+    gate: Fraction
+    """A model is champion when the interval of its open accuracy less the present champion's, or
+    the base's, lies above this: 0.02 is 2 points."""

@@ -262,6 +262,7 @@ def _context(params: Params, here: Path) -> "Iterator[Context]":
             log_table=_untracked,
             log_image=_untracked,
             log_file=_untracked,
+            log_model=_untracked,
             is_live=False,
         )
 

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 import typer
 
 from flows import data
+from flows.promoting import promote
 from flows.status import status
+from flows.syncing import sync
 from flows.verify import verify
 from tasks.exit_codes import BAD_INPUT, MACHINE
 
@@ -24,6 +26,8 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command()(status)
 app.command()(verify)
+app.command()(sync)
+app.command()(promote)
 
 
 @app.command()

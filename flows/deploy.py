@@ -150,7 +150,7 @@ class Children:
                 preexec_fn=dying_with_parent(),
                 process_group=0,  # Ctrl-C reaches this process alone, which ends them in order.
             )
-        print(f"started   {name}, process {self._running[name].pid}, {log.name}", flush=True)
+        print(f"started   {name}, process {self._running[name].pid}, logs/{log.name}", flush=True)
 
     def revive(self) -> None:
         """Start again what has ended by itself."""

@@ -44,7 +44,13 @@ PLUMBING = frozenset(
         "tasks/origin.py",
         "tasks/space.py",
         "tasks/stage.py",
-        "tasks/tracking.py",
+        *(
+            f"tasks/tracking/{name}.py"
+            for name in (
+                *("__init__", "journal", "pictures", "recognizer", "registry", "run", "sender"),
+                *("store", "sync", "system"),
+            )
+        ),
     )
 )
 """Around every stage. A change here, tasks/stage.py with its thread count and its log included,

@@ -76,10 +76,9 @@ def run_experiments(chosen: Chosen, how: How, root: Path) -> int:
         names = "-".join((*((plan.setting,) if plan.setting else ()), *chosen.names))
         tags = {"experiments": ", ".join(chosen.names), "setting": plan.setting or ""}
         tracker = start_pipeline_run(names, tags, root, {})
-        parent = tracker.run_id() or ""
         status: Status = "FAILED"
         try:
-            code = _run_trials(plan, project, _environment(root, data_root), parent, how)
+            code = _run_trials(plan, project, _environment(root, data_root), tracker.key, how)
             if not code:
                 for path in _show(plan, project):
                     tracker.log_file(path)

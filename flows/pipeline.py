@@ -55,8 +55,6 @@ def settle_prefect(root: Path) -> None:
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        # A machine whose cores are busy takes longer than the default of 10 s.
-        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
     }.items():
         os.environ.setdefault(name, value)
 

@@ -18,6 +18,7 @@ from finer1.params import Params
 from flows.dag import Stage, changed_stages, load_stages, with_ancestors, with_followers
 from flows.durations import about
 from flows.processes import stage_environment, stream
+from flows.promoting import promote_after_run
 from flows.values import configure, parse_assignments, set_values
 from flows.workspace import exit_file, hold, keep_lock_copy, repair
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
@@ -85,7 +86,7 @@ def run(request: Request, root: Path) -> int:
         tracker = None
         if "FINER1_PARENT_RUN" not in environ:
             tracker = start_pipeline_run("pipeline", params.model_dump(include={"seed"}), root, {})
-            environ["FINER1_PARENT_RUN"] = tracker.run_id() or ""
+            environ["FINER1_PARENT_RUN"] = tracker.key
         return _run_stages(chosen, changed, root, environ, tracker, request.verbose)
 
 
@@ -191,6 +192,8 @@ def _run_stages(
     finally:
         if tracker:
             tracker.finish({}, "FAILED" if code else "FINISHED")
+    if "score" in rewritten and not code and (told := promote_after_run(root)):
+        print(f"registry: {told}")
     print(f"{'stopped' if code else 'done'} after {_duration(time.monotonic() - start)}")
     return code
 

@@ -23,7 +23,7 @@ from flows.processes import stream
 from flows.runner import failure
 from flows.workspace import exit_file
 from tasks.identity import all_entries, dvc_md5
-from tasks.tracking import PARENT_TAG, start_pipeline_run
+from tasks.tracking import start_pipeline_run
 
 State = Literal["done", "stale", "missing"]
 """stale: made with other parameters, code or inputs than there are now."""
@@ -104,11 +104,10 @@ def run_trial(trial: Trial, project: Project, environ: Mapping[str, str], parent
     root = project.root
     # Before the run, so that what is changed meanwhile makes it stale.
     inputs = fingerprint(trial.differences, project)
-    tags = {PARENT_TAG: parent} if parent else {}
-    tracker = start_pipeline_run(trial.name, trial.differences, root, tags)
+    tracker = start_pipeline_run(trial.name, trial.differences, root, {}, parent)
     own = {
         **environ,
-        "FINER1_PARENT_RUN": tracker.run_id() or parent,
+        "FINER1_PARENT_RUN": tracker.key,
         "FINER1_RESUME": str(root / "models/.resume" / trial.name),
         "FINER1_EXIT_FILE": str(exit_file(root, trial.name).absolute()),
     }

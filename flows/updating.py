@@ -20,7 +20,7 @@ from flows.turns import hold_in_turn
 from flows.values import configure
 from flows.workspace import keep_lock_copy, repair
 from flows.zombies import end_dead_flow_runs, label_flow_run
-from tasks.tracking import Status, start_pipeline_run
+from tasks.tracking import Status, Tracker, start_pipeline_run
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class _Progress:
     """What a flow run has come to."""
 
     outcomes: list[Outcome] = field(default_factory=list)
-    mlflow_run: str | None = None
+    tracker: Tracker | None = None
 
 
 def bring_up_to_date(request: Request, root: Path) -> None:
@@ -69,13 +69,13 @@ def bring_up_to_date(request: Request, root: Path) -> None:
                 passed = {outcome.stage for outcome in done.outcomes}
                 part, reviewed = next_part(names, passed, request.pauses)
                 changed = changed_stages(root)
-                if done.mlflow_run is None and changed.intersection(part):
-                    done.mlflow_run = tracked.enter_context(_tracked(params, root))
+                if done.tracker is None and changed.intersection(part):
+                    done.tracker = tracked.enter_context(_tracked(params, root))
                 chosen = [stage for stage in stages if stage.name in part]
                 done.outcomes += _run_part(chosen, changed, _environment(folder, done), root)
             if reviewed:
                 wait_for_approval(reviewed, root)
-    publish_summary(done.outcomes, root, done.mlflow_run)
+    publish_summary(done.outcomes, root, done.tracker.run_id() if done.tracker else None)
 
 
 def start_flow_run() -> None:
@@ -125,15 +125,15 @@ def _environment(folder: Path | None, done: _Progress) -> dict[str, str]:
     environ = {
         **stage_environment(),
         "FINER1_FLOW_RUN": str(flow_run.get_id()),
-        "FINER1_PARENT_RUN": done.mlflow_run or "",
+        "FINER1_PARENT_RUN": done.tracker.key if done.tracker else "",
         "FINER1_HELD": "1",
     }
     return {**environ, "FINER1_DATA_ROOT": str(folder)} if folder else environ
 
 
 @contextmanager
-def _tracked(params: Params, root: Path) -> Iterator[str]:
-    """An MLflow run around the stages; gives its id, empty where the store does not answer.
+def _tracked(params: Params, root: Path) -> Iterator[Tracker]:
+    """An MLflow run around the stages.
 
     A run that is suspended ends it: when it goes on, the rest gets one of its own.
     """
@@ -141,7 +141,7 @@ def _tracked(params: Params, root: Path) -> Iterator[str]:
     tracker = start_pipeline_run("pipeline", params.model_dump(include={"seed"}), root, tags)
     status: Status = "FAILED"
     try:
-        yield tracker.run_id() or ""
+        yield tracker
         status = "FINISHED"
     except Pause:
         status = "FINISHED"

@@ -23,12 +23,12 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelled, Crashed
 
 from finer1.lifetime import dying_with_parent
-from tasks.origin import is_alive, process_tags
+from tasks.origin import is_alive, process_birth, process_tags
 
 FLOWS = ("pipeline", "stage", "experiments", "evaluate")
 """The flows of this project."""
-_START_S = 120.0
-"""Within it a process has started and labelled its run."""
+_START_S = 300.0
+"""Within it a worker has started a process for a run."""
 _MOVING = (StateType.RUNNING, StateType.CANCELLING, StateType.PENDING, StateType.PAUSED)
 
 
@@ -61,18 +61,24 @@ def end_dead_flow_runs(client: SyncPrefectClient) -> list[str]:
 def is_dead(run: FlowRun, labels: Mapping[str, str], now: datetime) -> bool:
     """Whether no process works for a run that is not at rest.
 
-    labels: those of the process of its last start, or of an earlier one when the present start has
-    not come to labelling it. A suspended run has no process and needs none.
+    labels: those of the process of its last start, or of an earlier one while the present one has
+    not come to labelling the run. A suspended run has no process and needs none.
     """
     state = run.state
     if state is None or state.name == "Suspended":
         return False
     if labels.get("host", socket.gethostname()) != socket.gethostname():
         return False
-    if is_alive(labels):
+    if is_alive(labels) or _has_process(run):
         return False
     is_labelled = state.type != StateType.PENDING and labels.get("attempt") == str(run.run_count)
     return is_labelled or (now - state.timestamp).total_seconds() > _START_S
+
+
+def _has_process(run: FlowRun) -> bool:
+    """Whether the process that a worker started for the run is there, labelled or not yet."""
+    pid = (run.infrastructure_pid or "").rpartition(":")[2]
+    return pid.isdigit() and process_birth(int(pid)) is not None
 
 
 def _end_of(state: State) -> State:

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from finer1.draws import draw
 from finer1.engines.interface import Engine, EngineSettings, Sampling, load_engine
 from finer1.engines.store import GenerationStore
+from finer1.evaluation.answers import normalise
 from finer1.evaluation.asking import Shown, add_votes, ask_model, choose_images
+from finer1.evaluation.reading import read_completion
 from finer1.evaluation.strategies import Asked, Examples, ask
 from finer1.evaluation_params import Strategy
 from finer1.images import ImageArchive
@@ -17,6 +20,8 @@ from finer1.records import ImageRecord, Prediction, Question, SplitRecord, read_
 from finer1.zoo.loading import AskedModel, check_strategy, load_asked
 from tasks.stage import Context
 
+SAMPLES_SHOWN = 12
+"""Answers in the table `samples`."""
 MANY_CUT_OFF = 0.05
 """Share of completions that are cut off from which on a stage says so."""
 
@@ -138,6 +143,34 @@ def with_votes(
     )
     with _timed_store(context, 1) as store:
         return add_votes(rows, engine, voted, material.shown, sampling, store, seed)
+
+
+def log_samples(context: Context, rows: Sequence[Prediction], material: Material) -> None:
+    """Log some open questions, or closed ones without, with image and answer.
+
+    The same questions for every model of a run, so that MLflow shows the answers side by side.
+    """
+    asked = {item.id: item for item in material.questions}
+    known = [row for row in rows if row.question_id in asked]
+    is_open = any(asked[row.question_id].setting == "open" for row in known)
+    shown = [row for row in known if (asked[row.question_id].setting == "open") == is_open]
+    shown.sort(key=lambda row: draw(context.params.seed, "shown sample", row.question_id))
+    table = []
+    for row in shown[:SAMPLES_SHOWN]:
+        item = asked[row.question_id]
+        answer = read_completion(row.completion, row.answer_from).answer
+        table.append(
+            {
+                "question_id": item.id,
+                "image": material.shown.read(item.image_id),
+                "question": item.text,
+                "label": item.label,
+                "answer": answer or "",
+                "is_correct": answer is not None and normalise(answer) == normalise(item.label),
+                "completion": row.completion,
+            }
+        )
+    context.log_table("samples", table)
 
 
 def metrics_of(rows: Sequence[Prediction]) -> dict[str, float]:

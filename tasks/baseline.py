@@ -14,7 +14,15 @@ from pathlib import Path
 
 from finer1.records import Prediction, write_jsonl
 from finer1.zoo.loading import AskedModel, find_for_stage
-from tasks.asking import Material, ask_all, load_material, metrics_of, predictions, start_engine
+from tasks.asking import (
+    Material,
+    ask_all,
+    load_material,
+    log_samples,
+    metrics_of,
+    predictions,
+    start_engine,
+)
 from tasks.exit_codes import BAD_INPUT
 from tasks.stage import Context, main
 
@@ -34,6 +42,7 @@ def baseline(context: Context, name: str) -> dict[str, float]:
         engine = start_engine(context, model, asked)
         rows = predictions(context, name, engine, asked, material.shown, entry.max_tokens)
     write_jsonl(context.params.paths.predictions / f"{name}.jsonl", rows)
+    log_samples(context, rows, material)
     return metrics_of(rows)
 
 

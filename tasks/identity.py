@@ -19,13 +19,17 @@ _REFERENCE = re.compile(r"\$\{([^}]+)\}")
 
 def stage_key(stage: str, folder: Path) -> str:
     """Hex SHA-256 that names one execution of `stage` in the project at `folder`."""
+    return keyed_inputs(stage, folder)[0]
+
+
+def keyed_inputs(stage: str, folder: Path) -> tuple[str, dict[str, str]]:
+    """The stage's key, and DVC's md5 of each file or folder that it reads, its code left out."""
     entry = stage_entry(stage, folder)
     values = _read(folder / "params.yaml")
-    return key_of(
-        entry["cmd"],
-        {path: dvc_md5(folder / path) for path in entry.get("deps", [])},
-        {name: look_up(values, name) for name in entry.get("params", [])},
-    )
+    deps = {path: dvc_md5(folder / path) for path in entry.get("deps", [])}
+    params = {name: look_up(values, name) for name in entry.get("params", [])}
+    data = {path: md5 for path, md5 in deps.items() if not path.startswith(("finer1/", "tasks/"))}
+    return key_of(entry["cmd"], deps, params), data
 
 
 def locked_key(stage: str, folder: Path) -> str:

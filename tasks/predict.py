@@ -14,7 +14,15 @@ from pathlib import Path
 from finer1.evaluation_params import OWN_MODELS
 from finer1.records import write_jsonl
 from finer1.zoo.loading import AskedModel
-from tasks.asking import ask_all, load_material, metrics_of, predictions, start_engine, with_votes
+from tasks.asking import (
+    ask_all,
+    load_material,
+    log_samples,
+    metrics_of,
+    predictions,
+    start_engine,
+    with_votes,
+)
 from tasks.exit_codes import BAD_INPUT
 from tasks.stage import Context, main
 
@@ -31,6 +39,7 @@ def predict(context: Context, model: str) -> dict[str, float]:
     if settings.votes.samples and model in settings.votes.models:
         rows = with_votes(context, rows, engine, asked, material)
     write_jsonl(paths.predictions / f"{model}.jsonl", rows)
+    log_samples(context, rows, material)
     return metrics_of(rows)
 
 

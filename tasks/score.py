@@ -65,10 +65,29 @@ def _taxonomy(file: Path, splits: Path) -> Taxonomy:
     return read_taxonomy(file, known) or group_taxonomy(images)
 
 
+def _class_rows(model: str, verdicts: Sequence[Verdict]) -> list[dict[str, object]]:
+    """A row per sub-category and setting: how many questions, and how many answered exactly."""
+    groups: dict[tuple[str, str, str, bool], list[bool]] = defaultdict(list)
+    for row in verdicts:
+        groups[row.category, row.label, row.setting, row.seen].append(row.is_correct)
+    return [
+        {
+            "model": model,
+            "category": category,
+            "label": label,
+            "setting": setting,
+            "seen": seen,
+            "questions": len(found),
+            "accuracy": sum(found) / len(found),
+        }
+        for (category, label, setting, seen), found in sorted(groups.items())
+    ]
+
+
 def _log(
     context: Context, verdicts: Mapping[str, Sequence[Verdict]], similarity: Similarity
 ) -> None:
-    """Log the confusions, and which encoder the similarities come from."""
+    """Log confusions, accuracy by class, and which encoder the similarities come from."""
     logging.getLogger(__name__).info("score.encoder is %s", similarity.name)
     encoder = similarity.encoder
     context.log_table(
@@ -80,6 +99,10 @@ def _log(
                 "knows": "spelling alone" if encoder.is_spelling else "meaning",
             }
         ],
+    )
+    context.log_table(
+        "classes",
+        [row for model, rows in verdicts.items() for row in _class_rows(model, rows)],
     )
     context.log_table(
         "confusions",

@@ -22,6 +22,9 @@ from finer1.records import ImageRecord, Rationale, SplitRecord, read_jsonl
 from finer1.separation import check_rationales, unseen_named
 from tasks.stage import Context, main
 
+_EXAMPLES_SHOWN = 12
+"""Rows of the table `examples`."""
+
 
 def train(context: Context) -> dict[str, float]:
     """Train stage 1 on one example per rationale, or keep the base where sft.steps is 0.
@@ -79,6 +82,13 @@ def _train(context: Context, rationales: Sequence[Rationale]) -> dict[str, float
         )
         for rationale in rationales
     ]
+    context.log_table(
+        "examples",
+        [
+            {"image": item.image, "question": item.question, "completion": item.completion}
+            for item in examples[:_EXAMPLES_SHOWN]
+        ],
+    )
     return train_sft(
         base=paths.base,
         examples=examples,

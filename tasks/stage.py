@@ -35,7 +35,7 @@ from finer1.params import Params, load_params
 from tasks.attempts import Attempts
 from tasks.exit_codes import FAILED
 from tasks.faults import judge
-from tasks.identity import look_up, stage_entry, stage_key
+from tasks.identity import keyed_inputs, look_up, stage_entry, stage_key
 from tasks.launching import (
     end_without_parent,
     is_launched,
@@ -80,6 +80,8 @@ class Context:
     log_table: Callable[[str, Sequence[Mapping[str, object]]], None]
     log_image: Callable[[str, Image.Image, int], None]
     log_file: Callable[[Path], None]
+    log_model: Callable[[Path, Mapping[str, object]], None]
+    """The folder of a trained model, and how it is asked, for the registry."""
     is_live: bool
     """Someone reads the latest line of the output; a terminal itself needs no saying."""
 
@@ -153,7 +155,7 @@ def run_stage(stage: str, body: Body, folder: Path, attempts: Attempts) -> dict[
     is_online = stage == "download" and params.download.asks_the_hub()
     assert "torch" not in sys.modules  # a task imports it inside its body
     settle_libraries(params.runtime.threads, is_online)
-    key = stage_key(stage, folder)
+    key, inputs = keyed_inputs(stage, folder)
     resume = _scratch(stage, key, folder)
     if rank() > 0:
         return body(_context(params, stage, resume, _NoTracker()))
@@ -168,6 +170,7 @@ def run_stage(stage: str, body: Body, folder: Path, attempts: Attempts) -> dict[
             logs=logs,
             root=folder,
         )
+        tracker.log_inputs(inputs)
         try:
             metrics = body(_context(params, stage, resume, tracker))
             faults.point("stage:after_body")
@@ -190,7 +193,7 @@ class _NoTracker:
     def log(self, *args: object) -> None:
         pass
 
-    log_table = log_image = log_file = log
+    log_table = log_image = log_file = log_model = log
 
 
 def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTracker) -> Context:
@@ -212,6 +215,7 @@ def _context(params: Params, stage: str, resume: Path, tracker: Tracker | _NoTra
         log_table=tracker.log_table,
         log_image=tracker.log_image,
         log_file=tracker.log_file,
+        log_model=tracker.log_model,
         is_live="FINER1_LIVE" in environ,
     )
 

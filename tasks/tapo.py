@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 
 from finer1.images import ImageArchive
+from finer1.model_params import TapoParams
 from finer1.prompts import SYSTEM_PROMPTS, WORDINGS
 from finer1.records import Rationale, SplitRecord, Triplet, read_jsonl
 from finer1.separation import check_triplets
@@ -34,7 +35,7 @@ def train(context: Context) -> dict[str, float]:
     _tell_augmented(triplets)
     has_system = WORDINGS[params.tapo.strategy].has_system
     system = SYSTEM_PROMPTS[params.prompt.system] if has_system else ""
-    return train_tapo(
+    metrics = train_tapo(
         start=paths.sft,
         triplets=triplets,
         read_image=archive.read,
@@ -48,6 +49,20 @@ def train(context: Context) -> dict[str, float]:
         outlets=Outlets(context.log, context.log_table, context.log_image, context.is_live),
         vllm_server=context.vllm_server,
     )
+    context.log_model(paths.tapo, _asking(params.tapo, system, splits))
+    return metrics
+
+
+def _asking(settings: TapoParams, system: str, splits: Sequence[SplitRecord]) -> dict[str, object]:
+    """How the model is asked when it is served: as it was trained."""
+    return {
+        "strategy": settings.strategy,
+        "system": system,
+        "category": min(row.image.category for row in splits),
+        "max_tokens": settings.max_completion_tokens,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+    }
 
 
 def _tell_augmented(triplets: Sequence[Triplet]) -> None:

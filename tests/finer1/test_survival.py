@@ -52,7 +52,9 @@ def test_training_ends_with_the_same_bits_whatever_a_save_meets(tmp_path, action
         for path in folder.glob("step-*"):  # what has its name is whole
             assert newest_checkpoint(path.parent) is not None
 
-    assert survives_everywhere(train, tmp_path, action, check) == 3 * (2 + 1 + 4 + 3) + 1
+    # A kill before the removal leaves the oldest one, which goes with the scratch folder.
+    found = survives_everywhere(train, tmp_path, action, check, without=("step-000002",))
+    assert found == 3 * (2 + 1 + 4 + 3) + 1
 
 
 def make_rows(folder):

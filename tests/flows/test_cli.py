@@ -25,7 +25,19 @@ def test_the_code_of_a_failed_stage_is_the_exit_code(monkeypatch, project):
 
 @pytest.mark.parametrize(
     "verb",
-    ["run", "status", "experiments", "compare", "report", "review", "score", "ask", "plan"],
+    [
+        "run",
+        "status",
+        "experiments",
+        "compare",
+        "report",
+        "review",
+        "score",
+        "ask",
+        "plan",
+        "sync",
+        "promote",
+    ],
 )
 def test_help_of_every_verb_shows_an_example(monkeypatch, tmp_path, verb, capsys):
     assert run_cli(monkeypatch, tmp_path, verb, "--help") == 0

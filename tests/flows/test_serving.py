@@ -1,6 +1,7 @@
 """What `python -m flows.deploy` starts, on the toy project: a real server, worker and look-out."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
-START_S, RUN_S = 600, 600
+START_S, RUN_S = 900, 600
 AT_REST = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -35,8 +36,22 @@ class Service:
             stdout=(folder / "deploy.log").open("w"),
             stderr=subprocess.STDOUT,
         )
-        wait_for(lambda: "open " in self.output() or self.process.poll(), START_S)
+
+    def wait_until_open(self):
+        wait_for(lambda: "open " in self.output() or self.process.poll() is not None, START_S)
         assert self.process.poll() is None, self.output()
+
+    def end(self):
+        """End it as Ctrl-C does, and whatever that leaves; returns the exit code."""
+        tree = self.tree()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(120)
+        finally:
+            self.process.kill()
+            for process in tree:
+                with suppress(psutil.Error):
+                    process.kill()
 
     def output(self):
         return (self.folder / "deploy.log").read_text()
@@ -97,16 +112,12 @@ def service(tmp_path_factory, repository, make_project):
     for name in ("prefect.yaml", "pyproject.toml"):
         (folder / name).write_bytes((repository / name).read_bytes())
     service = Service(folder, repository)
-    yield service
-    tree = service.tree()
-    service.process.send_signal(signal.SIGINT)
     try:
-        assert service.process.wait(120) == 0
+        service.wait_until_open()
+        yield service
     finally:
-        service.process.kill()
-        for process in tree:
-            with suppress(psutil.Error):
-                process.kill()
+        code = service.end()
+    assert code == 0
 
 
 @pytest.fixture
@@ -211,3 +222,93 @@ def test_bad_settings_fail_with_the_reason(service):
     run = service.start("pipeline", assignments=["sft.epochz=3"])
     assert service.ended(run) == "FAILED"
     assert "sft.epochz" in service.run(run)["state"]["message"]
+
+
+@pytest.fixture
+def page(service):
+    """A page of the Prefect UI in headless Chromium; fails if it asks for anything elsewhere."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    outside = []
+    with playwright.sync_playwright() as started:
+        words = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = started.chromium.launch(executable_path=chromium, args=words)
+        page = browser.new_page(viewport={"width": 1300, "height": 1100})
+        page.set_default_timeout(1000 * RUN_S)
+        page.on("request", lambda request: outside.append(request.url))
+        yield page
+        browser.close()
+    assert [url for url in outside if not url.startswith((service.address, "data:"))] == []
+
+
+def open_form(page, service, deployment):
+    (found,) = service.post(
+        "/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}}
+    )
+    page.goto(f"{service.address}/deployments/deployment/{found['id']}/run")
+
+
+def choose(page, label, name):
+    """Tick a name in the list of a parameter."""
+    field = page.locator(".schema-form-property", has_text=label).last
+    field.locator(".p-select-button__control").focus()
+    page.keyboard.press("ArrowDown")
+    page.locator(".p-select-option", has_text=name).first.click()
+    page.keyboard.press("Escape")
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).last.click()
+
+
+def submit(page, service, tmp_path):
+    """Start the run of the form; returns its id."""
+    page.screenshot(path=tmp_path / "form.png")
+    known = {run["id"] for run in service.post("/flow_runs/filter", {})}
+    press(page, "Submit")
+    new = set()
+    while not new:
+        page.wait_for_timeout(500)
+        new = {run["id"] for run in service.post("/flow_runs/filter", {})} - known
+    return new.pop()
+
+
+def test_a_run_is_started_cancelled_and_retried_by_clicking(service, page, tmp_path):
+    (service.folder / "data/second.txt").unlink(missing_ok=True)
+    (service.folder / "wait").touch()
+    open_form(page, service, "stage")
+    choose(page, "stages", "second")
+    run = submit(page, service, tmp_path)
+    wait_for(lambda: service.child("stage.py", "second"), RUN_S)
+    page.goto(f"{service.address}/runs/flow-run/{run}")
+    press(page, "Cancel")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=tmp_path / "cancel.png")
+    press(page, "Cancel")
+    assert service.ended(run) == "CANCELLED"
+    (service.folder / "wait").unlink()
+    press(page, "Retry")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=tmp_path / "retry.png")
+    press(page, "Retry")
+    wait_for(lambda: service.run(run)["run_count"] == 2, RUN_S)
+    assert service.ended(run) == "COMPLETED"
+    page.reload()
+    page.get_by_text("Completed").first.wait_for()
+    page.screenshot(path=tmp_path / "completed.png")
+    assert (service.folder / "data/second.txt").exists()
+
+
+def test_a_paused_run_is_resumed_by_clicking(service, page, tmp_path):
+    open_form(page, service, "pipeline")
+    choose(page, "pause_after", "first")
+    run = submit(page, service, tmp_path)
+    wait_for(lambda: service.run(run)["state_name"] == "Suspended", RUN_S)
+    page.goto(f"{service.address}/runs/flow-run/{run}")
+    press(page, "Resume")
+    page.get_by_text("Look at what it made").wait_for()
+    page.screenshot(path=tmp_path / "resume.png")
+    press(page, "Submit")
+    assert service.ended(run) == "COMPLETED"

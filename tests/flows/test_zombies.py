@@ -14,7 +14,7 @@ from tasks.origin import process_birth, process_tags
 NOW = datetime.now(UTC)
 
 
-def run_in(state, seconds=300.0, attempt=1):
+def run_in(state, seconds=600.0, attempt=1):
     """A flow run that has been in a state for so long."""
     state.timestamp = NOW - timedelta(seconds=seconds)
     return FlowRun(id=uuid4(), flow_id=uuid4(), state=state, run_count=attempt)
@@ -47,13 +47,21 @@ def test_a_run_whose_process_is_gone_is_dead_at_once(dead_pid):
     assert is_dead(run_in(Cancelling(), seconds=0), labels_of(dead_pid), NOW)
 
 
-def test_a_process_that_has_not_labelled_its_run_has_two_minutes(dead_pid):
+def test_a_run_whose_process_has_not_come_to_labelling_it_is_alive(dead_pid):
+    run = run_in(Pending(), seconds=9000)
+    run.infrastructure_pid = str(os.getpid())
+    assert not is_dead(run, {}, NOW)
+    run.infrastructure_pid = f"here:{dead_pid}"
+    assert is_dead(run, {}, NOW)
+
+
+def test_a_worker_has_five_minutes_to_start_a_process(dead_pid):
     # A retried run still has the labels of its first process when the second starts.
     second = labels_of(dead_pid, attempt=1)
-    assert not is_dead(run_in(Running(), 119, attempt=2), second, NOW)
-    assert is_dead(run_in(Running(), 121, attempt=2), second, NOW)
-    assert not is_dead(run_in(Pending(), 119), {}, NOW)
-    assert is_dead(run_in(Pending(), 121), {}, NOW)
+    assert not is_dead(run_in(Running(), 299, attempt=2), second, NOW)
+    assert is_dead(run_in(Running(), 301, attempt=2), second, NOW)
+    assert not is_dead(run_in(Pending(), 299), {}, NOW)
+    assert is_dead(run_in(Pending(), 301), {}, NOW)
     assert not is_dead(run_in(Pending(), 0), labels_of(dead_pid), NOW)
 
 

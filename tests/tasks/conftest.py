@@ -25,6 +25,7 @@ class Logged:
     images: dict = field(default_factory=dict)
     metrics: list = field(default_factory=list)
     files: list = field(default_factory=list)
+    models: list = field(default_factory=list)
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +73,7 @@ def make_context(repository, tmp_path, logged):
             log_table=lambda name, rows: logged.tables.update({name: list(rows)}),
             log_image=lambda name, image, step: logged.images.update({name: image}),
             log_file=lambda path: logged.files.append(Path(path)),
+            log_model=lambda folder, asking: logged.models.append((folder, dict(asking))),
             is_live=False,
         )
 

@@ -28,7 +28,7 @@ def test_a_wrong_model_is_bad_input(repository, words):
 
 @pytest.mark.slow
 def test_votes_are_drawn_for_the_chosen_questions_of_the_chosen_models_alone(
-    make_context, own_images, tiny_model
+    make_context, own_images, tiny_model, logged
 ):
     changes = own_images[1] | {
         "questions.images_per_class": 2,
@@ -50,6 +50,11 @@ def test_votes_are_drawn_for_the_chosen_questions_of_the_chosen_models_alone(
     }
     assert {row.votes for row in rows["base"]} == {()}
     asked = {item.id: item for item in read_jsonl(paths.questions, Question)}
+    shown = logged.tables["samples"]
+    # 4 sub-categories of two test images, one open question each.
+    assert len({row["question_id"] for row in shown}) == 8
+    assert {asked[row["question_id"]].setting for row in shown} == {"open"}
+    assert all(row["label"] == asked[row["question_id"]].label for row in shown)
     chosen = choose_images(asked.values(), 1, context.params.seed, "voted image")
     for row in rows["tapo"]:
         is_voted = asked[row.question_id].image_id in chosen

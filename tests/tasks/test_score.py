@@ -88,6 +88,14 @@ def test_score_gives_similarities_with_their_encoder(scored):
     assert (row["encoder"], row["knows"]) == ("char_ngrams", "spelling alone")
 
 
+def test_the_accuracy_of_each_class_is_a_table(scored):
+    score(scored)
+    rows = [row for row in scored.tables["classes"] if row["model"] == "tapo"]
+    assert len(rows) == 2 * len(LABELS)  # closed and open
+    accuracy = {row["label"]: row["accuracy"] for row in rows if row["setting"] == "open"}
+    assert accuracy == {label: float(label == "elm wren") for label in LABELS}
+
+
 def test_levels_come_from_the_file_where_it_has_rows(scored):
     rows = ["dataset,genus,label", *(f"w,{label.split()[1]},{label}" for label in LABELS)]
     write_atomic(scored.params.paths.taxonomy, "\n".join(rows).encode())
