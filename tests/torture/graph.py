@@ -117,7 +117,11 @@ def kill_once(folder: Path, target: str, longest_s: float, draw: random.Random) 
     """
     act = dvc_repro if "dvc" in target or target == "stage" else finer1_run
     child = _start(lambda: act(folder))
-    time.sleep(draw.uniform(0, longest_s))
+    if target == "stage":
+        _await_stage(child, draw.choice(("rows", "files", "table")), longest_s)
+        time.sleep(draw.uniform(0, 0.3))
+    else:
+        time.sleep(draw.uniform(0, longest_s))
     below = _below(child)
     if target == "stage":
         stages = [process for process in below if "stage.py" in _words(process)]
@@ -185,6 +189,14 @@ def _start(act: Callable[[], None]) -> int:
         act()
     finally:
         os._exit(0)
+
+
+def _await_stage(child: int, stage: str, longest_s: float) -> None:
+    end = time.monotonic() + 2 * longest_s
+    while time.monotonic() < end:
+        if any(_words(process)[-1:] == [stage] for process in _below(child)):
+            return
+        time.sleep(0.02)
 
 
 def _below(child: int) -> list[psutil.Process]:
