@@ -1,6 +1,11 @@
-"""Chat messages of a question about images; tokens that end completions or stand for images."""
+"""Chat messages of a question about images; tokens that end completions or stand for images.
+
+Questions, names and captions are data: what they hold of a model's special tokens is taken apart
+before a template or a tokenizer sees it, so that no text can end a turn or begin another.
+"""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 _VISION_ID = re.compile(r"\w*(image|video|vision)\w*_token_(id|index)")
@@ -8,6 +13,9 @@ _VISION_ID = re.compile(r"\w*(image|video|vision)\w*_token_(id|index)")
 _VISION_NAME = re.compile(r"(\w*_)?(image|video|vision)(_\w+)?_token")
 """Names under which a tokenizer knows such tokens."""
 _END = "here it ends"
+_MARKER = re.compile(r"<\|[^<>|\s]+\|>|</?s>|<image>|<video>")
+"""What the families that we know of end turns with and put images in place of. A server's own
+tokens are not known here."""
 
 
 def chat_messages(user: str, num_images: int, system: str) -> list[dict[str, Any]]:
@@ -18,6 +26,24 @@ def chat_messages(user: str, num_images: int, system: str) -> list[dict[str, Any
     if system:
         messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
     return messages
+
+
+def as_data(text: str, tokens: Iterable[str] = ()) -> str:
+    """`text` with a blank behind the first character of each special token, which ends it as such.
+
+    tokens: those of the tokenizer, besides the usual ones. Without any the text is as it was.
+    """
+    known = sorted({token for token in tokens if len(token) > 1}, key=len, reverse=True)
+    pattern = re.compile("|".join([*map(re.escape, known), _MARKER.pattern]))
+    while (parted := pattern.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)) != text:
+        text = parted  # what is left around a token may be one
+    return text
+
+
+def special_tokens(tokenizer: Any) -> list[str]:
+    """The special tokens of a tokenizer, as text."""
+    added = tokenizer.added_tokens_decoder.values()
+    return [*map(str, tokenizer.all_special_tokens), *(str(t) for t in added if t.special)]
 
 
 def chat_template(processor: Any) -> str:
@@ -40,14 +66,25 @@ def chat_template(processor: Any) -> str:
 def render_prompt(processor: Any, user: str, num_images: int, system: str) -> str:
     """The prompt as the model's chat template has it, one image token per image.
 
-    Raises ValueError when the model has no template.
+    user: data, in which special tokens mean nothing. system: the project's own words. Raises
+    ValueError when the model has no template, or one that fails or asks for what jinja's sandbox
+    keeps from it.
     """
-    text: str = processor.apply_chat_template(
-        chat_messages(user, num_images, system),
-        chat_template=chat_template(processor),
-        add_generation_prompt=True,
-        tokenize=False,
-    )
+    from jinja2 import TemplateError
+
+    user = as_data(user, special_tokens(processor.tokenizer))
+    try:
+        text: str = processor.apply_chat_template(
+            chat_messages(user, num_images, system),
+            chat_template=chat_template(processor),
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+    except TemplateError as error:
+        raise ValueError(
+            f"the chat template of {processor.tokenizer.name_or_path} fails ({error}); take that "
+            "of the model that it was trained from"
+        ) from error
     return text
 
 

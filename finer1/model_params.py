@@ -218,6 +218,9 @@ class VllmParams(Section):
     when it was started with --enable-sleep-mode."""
     cpu_cache_mib: Count
     """Without a GPU: cache of keys and values, MiB."""
+    tensor_parallel: Count
+    """GPUs, or processes on a CPU, that hold the model together in `predict` and the stages like
+    it; `tapo` has one vLLM per process, or a server, which has its own setting."""
 
 
 class TeacherParams(Section):
@@ -272,6 +275,9 @@ class RuntimeParams(Section):
     """What runs the project's own models in `predict` and samples the rollouts of `tapo`:
     transformers; vLLM in the same process; a vLLM server, at FINER1_VLLM_SERVER. Each draws
     other samples from the same seeds."""
+    shards: Count
+    """Processes that generate side by side, over Ray, each with an engine of its own: in the stages
+    that ask models and teachers, not in `tapo`. An engine that asks a server is not split."""
     vllm: VllmParams
     teacher: TeacherParams
     batch_size: Count

@@ -43,6 +43,11 @@ from finer1.model_params import (
 from finer1.paths import Paths
 from finer1.section import Section
 
+LONGEST_FILE = 1 << 20
+"""Bytes of a file of values."""
+_DEEPEST = 30
+"""Collections within each other in one."""
+
 
 def _kind(entry: object) -> str | None:
     if isinstance(entry, ExperimentGroup):
@@ -141,10 +146,16 @@ def load_params(path: Path) -> Params:
 def load_values(path: Path) -> dict[str, Any]:
     """Content of a YAML file of sections, not yet checked.
 
-    Raises ValueError when it is no such file or when a key comes twice.
+    Raises ValueError when it is no such file, when a key comes twice, or when it holds what a file
+    of values never needs and what can exhaust a reader: aliases, tags, more than LONGEST_FILE.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        size = path.stat().st_size
+        if size > LONGEST_FILE:
+            raise ValueError(f"{path} has {size} bytes, more than {LONGEST_FILE}; shorten it")
+        values = yaml.load(path.read_text(encoding="utf-8"), _PlainValues)
+    except RecursionError as error:
+        raise ValueError(f"{path} cannot be read: it is nested too deeply") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if not isinstance(values, dict):
@@ -207,12 +218,33 @@ def _kinds(section: type[BaseModel], prefix: str) -> dict[str, Any]:
     return kinds
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that comes twice; PyYAML takes the last one silently."""
+class _PlainValues(yaml.SafeLoader):
+    """Refuses a key that comes twice, of which PyYAML takes the last one silently, and aliases.
+
+    A few aliases of aliases stand for billions of values, and whoever copies them runs out of
+    memory. So it does over what lies too deep.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()
+            message = f"the alias *{event.anchor}; write the value out"
+            raise yaml.composer.ComposerError(None, None, message, event.start_mark)
+        if self.depth == _DEEPEST:
+            raise RecursionError
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                message = "a key that is no text"
+                raise yaml.constructor.ConstructorError(None, None, message, key.start_mark)
             if key.value in names:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value} comes twice", key.start_mark

@@ -10,7 +10,7 @@ from datasets import Dataset
 from PIL import Image
 from trl import SFTConfig
 
-from finer1.chat import chat_messages
+from finer1.chat import as_data, render_prompt, special_tokens
 from finer1.model_params import RuntimeParams, SftParams
 from finer1.policy.folder import load_policy, save_policy
 from finer1.policy.formatting import measure_format_rate
@@ -202,19 +202,14 @@ def _summary(progress: SftProgress, plan: SftPlan, format_rate: float) -> dict[s
 
 def _dataset(examples: Sequence[SftExample], processor: Any, system: str) -> Dataset:
     """Prompt, completion and image columns; the text as inference will see it."""
-    end = processor.tokenizer.eos_token
+    end, special = processor.tokenizer.eos_token, special_tokens(processor.tokenizer)
     return Dataset.from_dict(
         {
             "images": [[example.image] for example in examples],
             "prompt": [
-                processor.apply_chat_template(
-                    chat_messages(example.question, 1, system),
-                    add_generation_prompt=True,
-                    tokenize=False,
-                )
-                for example in examples
+                render_prompt(processor, example.question, 1, system) for example in examples
             ],
-            "completion": [f"{example.completion}{end}" for example in examples],
+            "completion": [f"{as_data(example.completion, special)}{end}" for example in examples],
         }
     )
 

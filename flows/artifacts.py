@@ -67,7 +67,7 @@ def mlflow_link(run: str, root: Path, page: str = "") -> str:
 
 def stage_rows(outcome: Outcome, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
     """Rows of a stage's table: what happened, then its counts and metrics as it wrote them."""
-    first = [
+    first: list[dict[str, Any]] = [
         {"what": "outcome", "value": outcome.what},
         {"what": "seconds", "value": round(outcome.seconds, 1)},
     ]

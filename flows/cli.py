@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows import data
+from flows.preflight import check
 from flows.promoting import promote
 from flows.status import status
 from flows.syncing import sync
@@ -24,6 +25,7 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 failed, 2 bad input, 3 the machine (disk, memory, service).",
 )
 app.add_typer(data.app, name="data")
+app.command()(check)
 app.command()(status)
 app.command()(verify)
 app.command()(sync)

@@ -42,6 +42,7 @@ PLUMBING = frozenset(
         "tasks/identity.py",
         "tasks/launching.py",
         "tasks/origin.py",
+        "tasks/shards.py",
         "tasks/space.py",
         "tasks/stage.py",
         *(

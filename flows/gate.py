@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from prefect import get_run_logger, pause_flow_run, suspend_flow_run
@@ -84,7 +84,7 @@ def next_part(
 def _given_before(key: str) -> Approval | None:
     """The approval of an earlier attempt of this run."""
     for keyset in _keysets(key):
-        value = read_flow_run_input(keyset["response"])
+        value: Any = read_flow_run_input(keyset["response"])
         if value and Approval(**value).decision == "go on":
             return Approval(**value)
     return None

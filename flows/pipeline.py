@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+from finer1.telemetry import TELEMETRY_OFF
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
 
 
@@ -50,11 +51,10 @@ def main(arguments: list[str]) -> int:
 
 def settle_prefect(root: Path) -> None:
     """Keep Prefect's data in the project's folder, its servers to this machine, telemetry off."""
+    os.environ.update(TELEMETRY_OFF)
     for name, value in {
         "PREFECT_HOME": str(root / ".prefect"),
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
     }.items():
         os.environ.setdefault(name, value)
 

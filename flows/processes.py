@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from finer1.lifetime import dying_with_parent
+from finer1.telemetry import TELEMETRY_OFF
 
 
 def stream(
@@ -47,8 +48,7 @@ def stage_environment() -> dict[str, str]:
         **os.environ,
         "PATH": f"{own}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
-        "DVC_NO_ANALYTICS": "1",
-        "DO_NOT_TRACK": "1",
+        **TELEMETRY_OFF,
     }
 
 

@@ -48,6 +48,8 @@ class Reporter:
         self._send = send
         self._now = now
         self._logged_at = now()
+        self.has_shown = False
+        """Whether there was any progress to show."""
         self._latest: deque[Step] = deque(maxlen=1)
         self._wake = threading.Event()
         self._closed = threading.Event()
@@ -71,6 +73,7 @@ class Reporter:
 
     def show(self, step: Step) -> None:
         """Hand a step to the thread; of several that wait the latest is sent."""
+        self.has_shown = True
         self._latest.append(step)
         self._wake.set()
 

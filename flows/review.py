@@ -6,9 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 from finer1.params import Params, load_params
+from finer1.telemetry import TELEMETRY_OFF
 from flows.processes import as_typed
 
-_QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+_QUIET = {**TELEMETRY_OFF, "HF_HUB_OFFLINE": "1"}
 """What Gradio reads while it is imported, so that it asks nothing of any other machine."""
 
 

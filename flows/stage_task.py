@@ -15,7 +15,7 @@ from prefect.states import Completed
 from flows.artifacts import Outcome, find_mlflow_run, progress_sender, publish_stage
 from flows.dag import Stage
 from flows.processes import stream
-from flows.progress_lines import Reporter
+from flows.progress_lines import Reporter, Step
 from tasks.exit_codes import BAD_INPUT, MACHINE
 
 UP_TO_DATE = "up to date"
@@ -78,6 +78,8 @@ def run_stage(name: str, environ: dict[str, str], root: Path) -> Outcome:
 
     try:
         code = stream(command, root, {**environ, "FINER1_LIVE": "1"}, take)
+        if not code and reporter.has_shown:
+            reporter.show(Step(100.0, f"{name}: done", True))
     finally:
         reporter.close()
     if code:

@@ -1,10 +1,20 @@
 """`finer1 sync`: what runs could not bring to MLflow, brought there now."""
 
+import queue
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from tasks.exit_codes import MACHINE
+
+if TYPE_CHECKING:
+    from tasks.tracking import Synced
+
+_PATIENCE_S = 600.0
+"""For one run, whose model may be large; a server that sends a byte now and then ends no call."""
 
 
 def sync() -> None:
@@ -17,7 +27,7 @@ def sync() -> None:
 
 def sync_journals(root: Path) -> int:
     """Print what becomes of every journal; the exit code, 3 when MLflow does not take one."""
-    from tasks.tracking import find_journals, sync, tracking_uri
+    from tasks.tracking import find_journals, tracking_uri
     from tasks.tracking.store import shown_uri
 
     uri = shown_uri(tracking_uri(root))
@@ -27,7 +37,7 @@ def sync_journals(root: Path) -> int:
         return 0
     print(f"{num_journals} runs wait for {uri}")
     num_told = num_failed = 0
-    for found in sync(root):
+    for found in _bounded(root):
         words = {
             "sent": f"{found.num_sent} records sent",
             "held": "left alone: its process is still running",
@@ -40,4 +50,26 @@ def sync_journals(root: Path) -> int:
         num_failed += found.state == "failed"
     if num_told < num_journals:
         print(f"{num_journals - num_told} more wait; MLflow is away, run it again when it is back")
+        return MACHINE
     return MACHINE if num_failed else 0
+
+
+def _bounded(root: Path) -> "Iterator[Synced]":
+    """What sync yields, until one run takes longer than `_PATIENCE_S`."""
+    from tasks.tracking import sync
+
+    found: queue.SimpleQueue[Synced | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            for item in sync(root):
+                found.put(item)
+        finally:
+            found.put(None)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        while (item := found.get(timeout=_PATIENCE_S)) is not None:
+            yield item
+    except queue.Empty:
+        return

@@ -29,6 +29,8 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, object]:
             values[key.strip()] = _plain(YAML(typ="safe", pure=True).load(value))
         except YAMLError as error:
             raise ValueError(f"-S {text}: {value} is no value as in YAML") from error
+        except RecursionError as error:
+            raise ValueError(f"-S {key}: the value is nested too deeply") from error
     return values
 
 
@@ -61,7 +63,7 @@ def set_values(path: Path, differences: Mapping[str, object]) -> Params:
     writer.indent(mapping=2, sequence=4, offset=2)
     try:
         document = writer.load(path.read_text(encoding="utf-8"))
-    except (OSError, YAMLError) as error:
+    except (OSError, YAMLError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     changed = with_differences(document, differences)
     params = check_params(changed, str(path))
@@ -87,8 +89,12 @@ def data_differences(data_root: Path | None, params: Params, home: Path) -> dict
 
 
 class _PlainlyWritten(RoundTripRepresenter):
-    """Writes `null` where ruamel would leave the value empty, and quotes around a text that
-    YAML 1.1, which reads params.yaml, would take for something else: no, on, 1:30."""
+    """Writes `null` where ruamel would leave the value empty, quotes around a text that YAML 1.1,
+    which reads params.yaml, would take for something else: no, on, 1:30, and no aliases, which
+    are refused there."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 def _text(representer: RoundTripRepresenter, value: str) -> Any:

@@ -69,10 +69,11 @@ def is_dead(run: FlowRun, labels: Mapping[str, str], now: datetime) -> bool:
         return False
     if labels.get("host", socket.gethostname()) != socket.gethostname():
         return False
-    if is_alive(labels) or _has_process(run):
+    if is_alive(labels):
         return False
-    is_labelled = state.type != StateType.PENDING and labels.get("attempt") == str(run.run_count)
-    return is_labelled or (now - state.timestamp).total_seconds() > _START_S
+    if state.type != StateType.PENDING and labels.get("attempt") == str(run.run_count):
+        return True
+    return not _has_process(run) and (now - state.timestamp).total_seconds() > _START_S
 
 
 def _has_process(run: FlowRun) -> bool:

@@ -18,6 +18,7 @@ from finer1.images import ImageArchive
 from finer1.prompts import SYSTEM_PROMPTS
 from finer1.records import ImageRecord, Prediction, Question, SplitRecord, read_jsonl
 from finer1.zoo.loading import AskedModel, check_strategy, load_asked
+from tasks.shards import engine_shards
 from tasks.stage import Context
 
 SAMPLES_SHOWN = 12
@@ -95,6 +96,9 @@ def start_engine(context: Context, model: AskedModel, asked: Mapping[str, Asked]
         home=context.home,
         vllm_server=context.vllm_server,
         scratch=context.resume,
+        shards=engine_shards(
+            params.runtime, params.runtime.engine, params.runtime.vllm.tensor_parallel
+        ),
     )
     if model.path in (paths.base, paths.sft, paths.tapo):
         return load_engine(params.runtime.engine, settings)

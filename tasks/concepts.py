@@ -28,6 +28,7 @@ from finer1.teacher.concept_quality import measure_selection
 from finer1.teacher.encoders import load_encoder
 from finer1.teacher.prompts import concept_list_prompt
 from finer1.world.teacher import concept_phrases
+from tasks.shards import engine_shards
 from tasks.stage import Context, main
 
 
@@ -75,6 +76,9 @@ def _ask_teacher(
             api_key=context.api_key,
             teacher=params.runtime.teacher,
             home=context.home,
+            shards=engine_shards(
+                params.runtime, settings.engine, params.runtime.teacher.tensor_parallel
+            ),
         ),
     )
     store = GenerationStore(context.store, params.runtime.batch_size)

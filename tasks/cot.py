@@ -45,6 +45,7 @@ from finer1.teacher.yields import (
     write_yields,
     yield_table,
 )
+from tasks.shards import engine_shards
 from tasks.stage import Context, main
 
 _ROWS_SHOWN = 12
@@ -94,6 +95,9 @@ def _ask_teacher(
             api_key=context.api_key,
             teacher=params.runtime.teacher,
             home=context.home,
+            shards=engine_shards(
+                params.runtime, settings.engine, params.runtime.teacher.tensor_parallel
+            ),
         ),
     )
     store = GenerationStore(context.store, params.runtime.batch_size)

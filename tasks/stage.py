@@ -32,6 +32,7 @@ from finer1 import faults
 from finer1.files import write_atomic, write_json
 from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
+from finer1.telemetry import TELEMETRY_OFF
 from tasks.attempts import Attempts
 from tasks.exit_codes import FAILED
 from tasks.faults import judge
@@ -274,13 +275,16 @@ def settle_libraries(threads: int, is_online: bool) -> None:
     if not is_online and os.environ.setdefault("HF_HUB_OFFLINE", "1") == "1":
         # Without downloads the one bar is that of loading, which would break our own lines.
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if "RAY_ADDRESS" not in os.environ:
+        # Ray has loopback alone where it starts no cluster; else it listens on all addresses.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # vLLM shares this process, its memory and its threads with the trainer.
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)

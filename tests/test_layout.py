@@ -40,11 +40,18 @@ PLACES = {
     "mlflow": ("tasks/tracking/",),
     "prefect": ("flows/",),
     "dvc": ("flows/dag.py",),
+    "ray": ("finer1/engines/shards.py",),
 }
-MAY_READ_THE_ENVIRONMENT = ("tasks/stage.py", "tasks/launching.py", "tasks/tracking/", "flows/")
+MAY_READ_THE_ENVIRONMENT = (
+    "tasks/stage.py",
+    "tasks/launching.py",
+    "tasks/shards.py",
+    "tasks/tracking/",
+    "flows/",
+)
 NO_STAGE = {"seed", "paths", "prompt", "runtime", "comparison", "experiments"}
 NO_STAGE_MODULE = {
-    "__init__", "asking", "stage", "launching", "faults", "identity", "origin",
+    "__init__", "asking", "stage", "launching", "shards", "faults", "identity", "origin",
     "exit_codes", "attempts", "space", "tracked",
 }  # fmt: skip
 NO_SECTION = {"baseline"}

@@ -8,7 +8,7 @@ and is named in params.yaml as `<name>`, or `<name>:<model>` where it can run se
 """
 
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, runtime_checkable
@@ -18,6 +18,9 @@ from PIL import Image
 from finer1.model_params import TeacherParams, VllmParams
 
 Item = TypeVar("Item")
+
+_ASKING_A_SERVER = ("openai", "vllm_server")
+"""Engines that hold no model: the server batches, and several of it stand behind one address."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,20 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Shards:
+    """An engine several times over (finer1/engines/shards.py)."""
+
+    number: int
+    """Processes, each with an engine of its own."""
+    gpus: int
+    """That each of them takes, where there are any."""
+    address: str | None
+    """Of a Ray cluster; None starts one for the stage."""
+    environ: Mapping[str, str]
+    """Environment of the processes, beside the cluster's own."""
+
+
+@dataclass(frozen=True)
 class EngineSettings:
     """What an engine may need to start; each takes what it uses."""
 
@@ -83,6 +100,8 @@ class EngineSettings:
     """Address of a vLLM server that takes our weights, up to and with /v1."""
     scratch: Path | None = None
     """Folder for weights on their way to it."""
+    shards: Shards | None = None
+    """None runs the engine in this process; one that asks a server does so in any case."""
     named_model: str | None = None
     """What follows the colon of the engine's name, which is where load_engine takes it from: a
     name known to the server, a folder, or `<hub id>@<commit>`."""
@@ -113,6 +132,17 @@ class StreamingEngine(Engine, Protocol):
         ...
 
 
+@runtime_checkable
+class BatchedEngine(Engine, Protocol):
+    """An engine that works on several batches at once and gives each when it is ready."""
+
+    def stream_batches(
+        self, batches: Sequence[Sequence[Request]], sampling: Sampling
+    ) -> Iterator[tuple[int, list[list[Sample]]]]:
+        """The place of each batch, once, with its samples, in any order."""
+        ...
+
+
 def in_order(items: Iterable[tuple[int, Item]]) -> list[Item]:
     """The items by their places 0, 1, ..."""
     return [item for _, item in sorted(items, key=lambda pair: pair[0])]
@@ -133,6 +163,10 @@ def load_engine(name: str, settings: EngineSettings) -> Engine:
     Raises ValueError when there is no such engine, and as its `load`.
     """
     kind, _, model = name.partition(":")
+    if settings.shards is not None and kind not in _ASKING_A_SERVER:
+        from finer1.engines.shards import ShardedEngine
+
+        return ShardedEngine(name, settings, settings.shards)
     module = f"finer1.engines.{kind}"
     unknown = f"engine {name!r}: there is no finer1/engines/{kind}.py with a function `load`"
     try:

@@ -10,11 +10,18 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from finer1.engines.generation_file import GenerationFile
-from finer1.engines.interface import Engine, Request, Sample, Sampling, StreamingEngine
+from finer1.engines.interface import (
+    BatchedEngine,
+    Engine,
+    Request,
+    Sample,
+    Sampling,
+    StreamingEngine,
+)
 from finer1.engines.pictures import read_ahead
 from finer1.progress import Progress
 
@@ -46,9 +53,10 @@ class GenerationStore:
         """`sampling.n` samples for each request, in order; only the missing ones are generated.
 
         An engine that streams has all of them at once, and each answer is kept when it is there.
-        Others have batches, cut from the whole list before the known ones are taken out. An engine
-        that pads makes a batch whole or not at all, and what it makes is known for that batch
-        alone: whatever the store holds already, the samples are those of an empty store.
+        Others have batches, cut from the whole list before the known ones are taken out; one with
+        shards makes several at once. An engine that pads makes a batch whole or not at all, and
+        what it makes is known for that batch alone: whatever the store holds already, the samples
+        are those of an empty store.
         `progress` names the work on the terminal.
         """
         file = GenerationFile(self._root / f"{_hex_digest(engine.identity)[:32]}.jsonl")
@@ -61,13 +69,27 @@ class GenerationStore:
                 num, tokens = self._count([file.known[key]])
                 bar.advance(counts[key], num_texts=num, num_tokens=tokens)
         else:
-            for start in range(0, len(requests), self._batch_size):
-                batch = slice(start, start + self._batch_size)
-                asked = dict(zip(keys[batch], requests[batch], strict=True))
-                made = _make(engine, asked, sampling, file)
+            batches = self._batches(keys, requests, engine.pads, file)
+            if known := len(keys) - sum(batch.num_asked for batch in batches):
+                bar.advance(known, is_new=False)
+            for batch, made in _make(engine, batches, sampling, file):
                 num, tokens = self._count(made)
-                bar.advance(len(keys[batch]), bool(made), num_texts=num, num_tokens=tokens)
+                bar.advance(batch.num_asked, num_texts=num, num_tokens=tokens)
         return [file.known[key] for key in keys]
+
+    def _batches(
+        self, keys: list[str], requests: Sequence[Request], pads: bool, file: GenerationFile
+    ) -> list["_Batch"]:
+        """What is to be made; a batch of which all is known is left out."""
+        batches, claimed = [], set(file.known)
+        for start in range(0, len(requests), self._batch_size):
+            part = slice(start, start + self._batch_size)
+            asked = dict(zip(keys[part], requests[part], strict=True))
+            missing = {key: item for key, item in asked.items() if key not in claimed}
+            if missing:
+                batches.append(_Batch(len(keys[part]), asked if pads else missing))
+            claimed.update(missing)
+        return batches
 
     def _count(self, made: Iterable[Sequence[Sample]]) -> tuple[int, int]:
         """Take account of what was generated: the number of samples, and of their tokens."""
@@ -115,17 +137,29 @@ def _raise_or_key(key: str, write: Future[None]) -> str:
     return key
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Requests that an engine is given at once."""
+
+    num_asked: int
+    """Requests that it stands for, with those whose answers are known."""
+    requests: dict[str, Request]
+    """By key."""
+
+
 def _make(
-    engine: Engine, asked: dict[str, Request], sampling: Sampling, file: GenerationFile
-) -> list[list[Sample]]:
-    """Generate what is not in the file, all of it when the engine pads; what was generated."""
-    missing = [key for key in asked if key not in file.known]
-    if not missing:
-        return []
-    made = list(asked) if engine.pads else missing
-    samples = engine.generate([asked[key] for key in made], sampling)
-    file.add(dict(zip(made, samples, strict=True)))
-    return samples
+    engine: Engine, batches: Sequence[_Batch], sampling: Sampling, file: GenerationFile
+) -> Iterator[tuple[_Batch, list[list[Sample]]]]:
+    """Generate the batches; each with its samples when they are in the file."""
+    asked = [list(batch.requests.values()) for batch in batches]
+    made = (
+        engine.stream_batches(asked, sampling)
+        if isinstance(engine, BatchedEngine)
+        else ((place, engine.generate(part, sampling)) for place, part in enumerate(asked))
+    )
+    for place, samples in made:
+        file.add(dict(zip(batches[place].requests, samples, strict=True)))
+        yield batches[place], samples
 
 
 def _hex_digest(*texts: str) -> str:

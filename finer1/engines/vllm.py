@@ -34,21 +34,21 @@ def load(settings: EngineSettings) -> "VllmEngine":
         if settings.scratch is None:
             raise ValueError("the engine `vllm` needs a scratch folder for a model with adapters")
         folder = merged_folder(model, settings.scratch)
-    if settings.teacher is not None:
-        memory, tensor_parallel = _memory(settings.teacher), settings.teacher.tensor_parallel
-    elif settings.vllm is not None:
-        memory, tensor_parallel = settings.vllm, 1
-    else:
+    memory = settings.vllm if settings.teacher is None else _memory(settings.teacher)
+    if memory is None:
         raise ValueError("the engine `vllm` needs the section runtime.vllm or runtime.teacher")
     device = pick_device(settings.device)
-    served = ColocatedModel(folder, device, memory, tensor_parallel, settings.max_images)
+    served = ColocatedModel(folder, device, memory, settings.max_images)
     return VllmEngine(served, model)
 
 
 def _memory(teacher: TeacherParams) -> VllmParams:
     """Of a teacher, which no trainer shares the machine with."""
     return VllmParams(
-        memory_share=teacher.memory_share, sleep_level=0, cpu_cache_mib=teacher.cpu_cache_mib
+        memory_share=teacher.memory_share,
+        sleep_level=0,
+        cpu_cache_mib=teacher.cpu_cache_mib,
+        tensor_parallel=teacher.tensor_parallel,
     )
 
 

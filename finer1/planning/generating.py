@@ -54,13 +54,14 @@ def predict_phase(params: Params, model: Architecture, counts: Counts, machine: 
     at_once = params.runtime.batch_size
     if params.runtime.engine == "vllm":
         share = params.runtime.vllm.memory_share
-        return Phase("predict", "answers", {"vLLM": int(share * machine.gpu_bytes)}, 1)
+        gpus = params.runtime.shards * params.runtime.vllm.tensor_parallel
+        return Phase("predict", "answers", {"vLLM": int(share * machine.gpu_bytes)}, gpus)
     if params.runtime.engine == "vllm_server":
         return Phase("predict", "answers", {}, 0)
     parts = {"weights": HALF * model.parameters}
     parts |= _sampling(model, closed_prompt(counts), counts.answer, at_once)
     lower = f"set runtime.batch_size below {at_once}"
-    return Phase("predict", "answers", parts, 1, (lower,))
+    return Phase("predict", "answers", parts, params.runtime.shards, (lower,))
 
 
 def teacher_phase(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.distributed.tensor import DTensor
 
-from finer1.chat import chat_messages
+from finer1.chat import render_prompt
 from finer1.policy.families.interface import family_of, vision_parts
 from finer1.policy.unwrapping import unwrap
 
@@ -126,9 +126,7 @@ def _tokenize(
     model: Any, processor: Any, question: str, system: str, image: _ImageParts
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids [P] and positions [3, P] of a prompt, each image token standing for one feature."""
-    text = processor.apply_chat_template(
-        chat_messages(question, 1, system), add_generation_prompt=True, tokenize=False
-    )
+    text = render_prompt(processor, question, 1, system)
     pixels, grid = image[0], image[1].cpu()
     expanded = family_of(model).expand(processor, pixels, grid)
     text = text.replace(processor.image_token, expanded, 1)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from finer1.review.desk import Desk
+from finer1.review.gate import Gate
 from finer1.review.texts import Texts, texts_of
 from finer1.review.view import View, notice
 from finer1.teacher.decisions import REJECT_REASONS
@@ -68,6 +70,7 @@ def serve(desk: Desk, view: View, port: int | None, opens_browser: bool) -> tupl
             inbrowser=opens_browser,
             css=(folder / "page.css").read_text(encoding="utf-8"),
             head=f"<script>{script}</script>",
+            app_kwargs={"middleware": [Middleware(Gate)]},
             **_LAUNCH,
         )
     except OSError as error:

@@ -33,11 +33,9 @@ class ColocatedModel:
         folder: Path,
         device: str,
         settings: VllmParams,
-        tensor_parallel: int = 1,
         max_images: int = 1,
     ) -> None:
-        """device: cpu or cuda. tensor_parallel: GPUs, or processes on a CPU, that share it.
-        max_images: of a request, at most; the cache must hold their tokens.
+        """device: cpu or cuda. max_images: of a request, at most; the cache must hold their tokens.
 
         Raises ValueError when vLLM is not installed, would run in a process of its own, or does
         not know the model.
@@ -61,7 +59,7 @@ class ColocatedModel:
                 limit_mm_per_prompt={"image": max_images, "video": 0},
                 logprobs_mode="raw_logprobs",
                 worker_extension_cls=WORKER_EXTENSION,
-                tensor_parallel_size=tensor_parallel,
+                tensor_parallel_size=settings.tensor_parallel,
                 mm_encoder_tp_mode="data",  # the vision tower is small: whole on each GPU
                 seed=0,
                 **self._machine(settings),

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx
 from PIL import Image
 
+from finer1.chat import as_data
 from finer1.engines.interface import Request
 
 ATTEMPTS, FIRST_WAIT_S, LONGEST_WAIT_S = 9, 0.5, 30.0
@@ -166,7 +167,7 @@ def messages(request: Request) -> list[dict[str, Any]]:
     content: list[dict[str, Any]] = [
         {"type": "image_url", "image_url": {"url": _data_url(image)}} for image in request.images
     ]
-    content.append({"type": "text", "text": request.user})
+    content.append({"type": "text", "text": as_data(request.user)})
     turns: list[dict[str, Any]] = [{"role": "user", "content": content}]
     if request.system:
         turns.insert(0, {"role": "system", "content": request.system})

@@ -75,6 +75,7 @@ def _load_transformers(name: str, source: Path, device: str) -> Encoder:
     from finer1.policy.folder import pick_device
 
     with _loading(name):
+        _check_no_own_code(source)
         tokenizer = AutoTokenizer.from_pretrained(
             source, local_files_only=True, trust_remote_code=False
         )

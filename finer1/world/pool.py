@@ -55,4 +55,4 @@ def load_pool(path: Path, pictures: list[Picture], seed: int, nuisance: float) -
         pixels = draw_pool(pictures, seed, nuisance)
         with new_file(path, pixels.nbytes) as part, part.open("wb") as file:
             np.save(file, pixels)
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -99,7 +99,7 @@ def start_from(folder: Path, model: Model, tokenizer: Qwen2Tokenizer) -> None:
     if words != tokenizer.get_vocab():
         raise ValueError(f"{folder} has other words than this taxonomy; start from another base")
     found = AutoModelForImageTextToText.from_pretrained(
-        folder, dtype=torch.float32, trust_remote_code=False
+        folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
     )
     shapes = [
         {name: value.shape for name, value in item.state_dict().items()} for item in (model, found)
@@ -136,7 +136,7 @@ def save_base(model: Model, tokenizer: Qwen2Tokenizer, recipe: Recipe, folder: P
 def measure_base(folder: Path, world: Taxonomy, pool_nuisance: float) -> Figures:
     """What the saved base can do, with the weights as they are on disk, by name."""
     model = AutoModelForImageTextToText.from_pretrained(
-        folder, dtype=torch.float32, trust_remote_code=False
+        folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
     ).eval()
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
     figures = {

@@ -1,9 +1,18 @@
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
-from finer1.params import check_params, known_keys, load_params, nearest_key, with_differences
+from finer1.params import (
+    check_params,
+    known_keys,
+    load_params,
+    load_values,
+    nearest_key,
+    with_differences,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -150,6 +159,37 @@ def test_a_key_that_comes_twice_is_refused(tmp_path):
     (tmp_path / "params.yaml").write_text("seed: 1\nsft:\n  lr: 1\n  lr: 2\n")
     with pytest.raises(ValueError, match=r"params.yaml cannot be read: the key lr comes twice"):
         load_params(tmp_path / "params.yaml")
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in pairwise("abcdefghi")
+)
+"""9^9 values in 500 bytes."""
+REFUSED_YAML = {
+    "an object of Python": "seed: !!python/object:os.stat_result {}",
+    "a call of Python": "seed: !!python/object/apply:os.system [touch ran]",
+    "a new object of Python": "seed: !!python/object/new:os.system [touch ran]",
+    "a name of Python": "seed: !!python/name:os.system",
+    "a module of Python": "seed: !!python/module:os",
+    "a tag of its own": "seed: !run touch ran",
+    "billion laughs": BOMB,
+    "billion laughs by merging": "a: &a {x: 1}\nb: &b {<<: *a}\nc: {<<: [*a, *b]}",
+    "lists in lists": "seed: " + "[" * 50_000,
+    "mappings in mappings": "seed: " + "{a: " * 20_000,
+    "a key that is a list": "? [a, b]\n: 1",
+    "an endless value": "seed: " + "x" * (1 << 21),
+}
+
+
+@pytest.mark.parametrize("text", REFUSED_YAML.values(), ids=REFUSED_YAML)
+def test_a_file_of_values_that_could_run_or_exhaust_is_refused_at_once(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(text)
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=r"params.yaml (cannot be read|has \d+ bytes)"):
+        load_values(Path("params.yaml"))
+    assert time.monotonic() - start < 1
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
 @pytest.mark.parametrize("entry", [None, 5, ["sft.lr"]])

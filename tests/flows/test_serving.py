@@ -256,7 +256,7 @@ def choose(page, label, name):
     field.locator(".p-select-button__control").focus()
     page.keyboard.press("ArrowDown")
     page.locator(".p-select-option", has_text=name).first.click()
-    page.keyboard.press("Escape")
+    page.get_by_text("Parameters", exact=True).first.click()  # closes the list
 
 
 def press(page, name):

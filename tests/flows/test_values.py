@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from finer1.params import load_params
+from finer1.params import load_params, load_values
 from flows.values import configure, parse_assignments, set_values
 
 
@@ -19,6 +19,19 @@ def test_values_are_read_as_yaml():
         "tapo.clip_dual": None,
         "tapo.augment": False,
     }
+
+
+@pytest.mark.parametrize("text", ["!!python/object/apply:os.getcwd []", "[" * 900])
+def test_an_assignment_runs_nothing_and_ends(text):
+    with pytest.raises(ValueError, match="-S seed"):
+        parse_assignments([f"seed={text}"])
+
+
+def test_a_value_that_two_keys_share_is_written_twice(project):
+    # An alias would be refused where params.yaml is read.
+    shared = ["small"]
+    set_values(project / "params.yaml", {"report.caveats.a": shared, "report.caveats.b": shared})
+    assert load_values(project / "params.yaml")["report"]["caveats"]["b"] == ["small"]
 
 
 def test_an_assignment_needs_an_equals_sign():

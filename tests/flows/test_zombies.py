@@ -47,6 +47,12 @@ def test_a_run_whose_process_is_gone_is_dead_at_once(dead_pid):
     assert is_dead(run_in(Cancelling(), seconds=0), labels_of(dead_pid), NOW)
 
 
+def test_a_process_that_got_the_same_number_is_another_one(dead_pid):
+    run = run_in(Running(), seconds=0)
+    run.infrastructure_pid = str(os.getpid())
+    assert is_dead(run, labels_of(dead_pid), NOW)
+
+
 def test_a_run_whose_process_has_not_come_to_labelling_it_is_alive(dead_pid):
     run = run_in(Pending(), seconds=9000)
     run.infrastructure_pid = str(os.getpid())

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from finer1.policy.folder import load_processor
+from finer1.recognition import Asking
 from finer1.records import Rationale, SplitRecord, Triplet, read_jsonl, write_jsonl
 from tasks.concepts import concepts
 from tasks.cot import cot
@@ -64,6 +65,10 @@ def test_sft_and_tapo_give_folders_that_load(run, logged):
         assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
             path.name for path in folder.iterdir()
         }
+    ((folder, asking),) = logged.models  # of tapo alone
+    assert folder == paths.tapo
+    assert Asking(**asking).category == "beetle"
+    assert {"image", "question", "completion"} == set(logged.tables["examples"][0])
     steps = [step for step, metrics in logged.metrics if "train/loss" in metrics]
     assert steps == [1]  # two rationales for two epochs fit into one batch of eight
 

@@ -31,6 +31,12 @@ def start_engine(
         case "transformers":
             return LocalEngine(model, processor.tokenizer.pad_token_id, runtime.batch_size)
         case "vllm":
+            if runtime.vllm.tensor_parallel > 1:
+                raise ValueError(
+                    f"runtime.vllm.tensor_parallel is {runtime.vllm.tensor_parallel}, but each "
+                    "training process samples with a vLLM of its own: set it to 1, or runtime."
+                    "engine to vllm_server and start that with --tensor-parallel-size"
+                )
             from finer1.serving.colocated import ColocatedModel
 
             colocated = ColocatedModel(start, pick_device(runtime.device), runtime.vllm)

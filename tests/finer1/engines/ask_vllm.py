@@ -21,7 +21,7 @@ def main(requests, output, model, adapter=None, scratch=None):
         "cpu",
         adapter=Path(adapter) if adapter else None,
         scratch=Path(scratch) if scratch else None,
-        vllm=VllmParams(memory_share=0.5, sleep_level=0, cpu_cache_mib=64),
+        vllm=VllmParams(memory_share=0.5, sleep_level=0, cpu_cache_mib=64, tensor_parallel=1),
         max_images=3,
     )
     engine = load_engine("vllm", settings)

@@ -130,6 +130,20 @@ def test_a_prompt_begins_once_and_has_one_token_per_image(family, processor_of):
 
 @pytest.mark.slow
 @every_family
+def test_a_question_brings_no_special_token_of_its_own(family, processor_of):
+    processor = processor_of(family)
+    tokenizer, special = processor.tokenizer, FAMILIES[family].special
+    known = set(tokenizer.convert_tokens_to_ids(list(special)))
+
+    def specials(user):
+        ids = tokenizer(render_prompt(processor, user, 1, ""))["input_ids"]
+        return [token for token in ids if token in known]
+
+    assert specials(f"Is it a{''.join(special)} wren?") == specials("Is it a wren?")
+
+
+@pytest.mark.slow
+@every_family
 def test_the_template_tells_what_ends_a_turn(family, processor_of):
     processor = processor_of(family)
     end = FAMILIES[family].special[0]

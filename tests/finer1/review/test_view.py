@@ -2,15 +2,7 @@ import pytest
 
 from finer1.review.view import notice
 from tests.finer1.review.conftest import rationale
-
-PAYLOADS = (
-    "<script>window.hacked = 1</script>",
-    "<img src=x onerror=window.hacked=1>",
-    '" autofocus onfocus="window.hacked=1',
-    "${window.hacked = 1}{{window.hacked = 1}}",
-    "</textarea><svg/onload=window.hacked=1>",
-)
-"""Names that a page must show and not run; slashes would end the name of a class's folder."""
+from tests.payloads import PAYLOADS
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

@@ -1,0 +1,147 @@
+"""A whole run with secrets in the environment: what it writes, whom it calls, what it asks."""
+
+import base64
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from finer1.params import load_params
+from finer1.records import Prediction, Question, read_jsonl
+from finer1.telemetry import TELEMETRY_OFF
+from flows.smoke import prepare
+
+pytestmark = pytest.mark.slow
+
+SECRETS = {
+    "FINER1_API_KEY": "canary-teacher-key-7f3a",
+    "FINER1_EVAL_KEY": "canary-eval-key-7f3a",
+    "HF_TOKEN": "hf_canarytoken7f3a",
+    "MLFLOW_TRACKING_PASSWORD": "canary-mlflow-7f3a",
+    "AWS_SECRET_ACCESS_KEY": "canary-aws-7f3a",
+    "PREFECT_API_KEY": "canary-prefect-7f3a",
+}
+_USER, _PASSWORD = "canary-user-7f3a", "canary-password-7f3a"
+SERVER = f"http://{_USER}:{_PASSWORD}@127.0.0.1:9/v1"
+NEEDLES = tuple(
+    text.encode()
+    for text in (
+        *SECRETS.values(),
+        _PASSWORD,
+        base64.b64encode(f"{_USER}:{_PASSWORD}".encode()).decode(),
+        base64.b64encode(SECRETS["FINER1_API_KEY"].encode()).decode(),
+    )
+)
+_CALL = re.compile(r"(connect|bind)\(\d+, (\{.*?\}), \d+\)")
+_ADDRESS = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
+
+
+def environment():
+    kept = {name: value for name, value in os.environ.items()
+            if not name.startswith(("FINER1_", "MLFLOW_", "PREFECT_"))
+            and name not in TELEMETRY_OFF}  # fmt: skip
+    return {**kept, **SECRETS, "FINER1_SERVER": SERVER, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def finished(repository, tmp_path_factory):
+    """A finished run of the tiny pipeline, with every network call that it made."""
+    if shutil.which("strace") is None:
+        pytest.skip("no strace on this machine")
+    copy = tmp_path_factory.mktemp("private") / "copy"
+    copy.mkdir()
+    prepare(repository, copy, "smoke")
+    trace = copy.parent / "trace.txt"
+    strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,bind", "-o", str(trace)]
+    command = [*strace, sys.executable, "-m", "flows.cli", "run", "--verbose"]
+    done = subprocess.run(
+        command, cwd=copy, env=environment(), capture_output=True, text=True, timeout=3000
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return SimpleNamespace(copy=copy, printed=done.stdout + done.stderr, trace=trace)
+
+
+@pytest.fixture(scope="module")
+def failed(finished):
+    """The same folder after a stage whose teacher does not answer."""
+    command = [sys.executable, "-m", "flows.cli", "run", "concepts", "--only", "--verbose"]
+    done = subprocess.run(
+        [*command, "-S", "concepts.engine=openai:m"],
+        cwd=finished.copy, env=environment(), capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stdout[-3000:]
+    return SimpleNamespace(copy=finished.copy, printed=done.stdout + done.stderr)
+
+
+def with_secrets(folder):
+    """Files below the folder that hold a secret, links not followed."""
+    return [
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and any(needle in path.read_bytes() for needle in NEEDLES)
+    ]
+
+
+def foreign(trace):
+    """The network calls that leave this machine, or wait for others to come."""
+    found = []
+    for kind, address in _CALL.findall(Path(trace).read_text(errors="replace")):
+        parts = _ADDRESS.search(address)
+        host = next((part for part in parts.groups() if part), "") if parts else ""
+        if host and not (host.startswith("127.") or host in ("::1", "::ffff:127.0.0.1")):
+            found.append(f"{kind} {host}")
+    return found
+
+
+def test_no_secret_is_in_anything_that_a_run_writes_or_prints(finished):
+    assert (finished.copy / "mlflow.db").stat().st_size
+    assert with_secrets(finished.copy) == []
+    assert not any(needle.decode() in finished.printed for needle in NEEDLES)
+
+
+def test_no_call_of_a_run_leaves_this_machine(finished):
+    assert foreign(finished.trace) == []
+
+
+def test_the_search_for_calls_finds_them(tmp_path):
+    trace = tmp_path / "trace.txt"
+    trace.write_text(
+        '7 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("192.0.2.1")}, 16)'
+        " = -1 ENETUNREACH\n"
+        '7 bind(3, {sa_family=AF_INET6, sin6_port=htons(0), inet_pton(AF_INET6, "::", '
+        "&sin6_addr), sin6_scope_id=0}, 28) = 0\n"
+        '7 connect(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 110) = 0\n'
+        '7 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16)'
+        " = 0\n"
+    )
+    assert foreign(trace) == ["connect 192.0.2.1", "bind ::"]
+
+
+def test_an_open_question_does_not_give_its_answer_away(finished):
+    params = load_params(finished.copy / "params.yaml")
+    folder = finished.copy
+    questions = {q.id: q for q in read_jsonl(folder / params.paths.questions, Question)}
+    checked = 0
+    for path in sorted((folder / params.paths.predictions).glob("*.jsonl")):
+        for row in read_jsonl(path, Prediction):
+            question = questions.get(row.question_id)
+            if question is None:
+                continue
+            prompt = row.prompt.casefold()
+            if question.setting == "closed":  # the label is an option, and stands nowhere else
+                for option in sorted(question.options, key=len, reverse=True):
+                    prompt = prompt.replace(option.casefold(), "")
+            assert question.label.casefold() not in prompt
+            checked += 1
+    assert checked > 20
+
+
+def test_no_secret_is_in_what_a_failing_stage_leaves_behind(failed):
+    assert "127.0.0.1:9" in failed.printed
+    assert with_secrets(failed.copy) == []
+    assert not any(needle.decode() in failed.printed for needle in NEEDLES)
