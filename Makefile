@@ -4,7 +4,7 @@ bin := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup run smoke bench bench-data bench-score test lint clean
+.PHONY: help setup run smoke bench bench-data bench-score torture test lint clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -28,6 +28,10 @@ bench-data: setup ## looking at all photographs of DIR (several: DIR='a b'): spe
 
 bench-score: setup ## scoring all released questions, which DIR holds: time and memory; minutes
 	@$(bin)/python -m benchmarks.score $(DIR)
+
+KILLS ?= 200
+torture: setup   ## kill DVC and the stages KILLS times (200) at random moments; an hour
+	@$(bin)/python -m tests.torture $(KILLS)
 
 lint: setup      ## style and types
 	@$(bin)/ruff check .

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
 
+from finer1 import faults
+from finer1.files import new_file
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 8
@@ -198,17 +201,15 @@ def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
 
     Raises ValueError when two members have the same name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
     names: set[str] = set()
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+    with new_file(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         for member, content in members:
             if member in names:
                 raise ValueError(f"{member} comes twice in the dataset")
             names.add(member)
             # A fixed date: the zip's own time stamps would make every archive differ.
+            faults.point("archive:member")
             archive.writestr(zipfile.ZipInfo(member, (1980, 1, 1, 0, 0, 0)), content)
-    part.replace(path)
 
 
 class ImageArchive:

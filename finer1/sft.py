@@ -14,7 +14,7 @@ from finer1.chat import as_data, render_prompt, special_tokens
 from finer1.model_params import RuntimeParams, SftParams
 from finer1.policy.folder import load_policy, save_policy
 from finer1.policy.formatting import measure_format_rate
-from finer1.policy.image_bounds import bound_images, write_bounds
+from finer1.policy.image_bounds import bound_images
 from finer1.policy.optimizer import build_optimizer, schedule_from
 from finer1.policy.processes import World, join_world
 from finer1.policy.saves import Saves
@@ -147,9 +147,8 @@ def _start(base: Path, settings: SftParams, device: str) -> tuple[Any, Any, Any]
 
 
 def _save(model: Any, base: Path, output: Path, settings: SftParams, world: World) -> None:
-    save_policy(model, base, output, world.is_main)
-    if world.is_main:
-        write_bounds(output, settings.min_pixels, settings.max_pixels)
+    bounds = (settings.min_pixels, settings.max_pixels)
+    save_policy(model, base, output, world.is_main, bounds)
 
 
 def own_rows(batch_size: int, world: World) -> int:

@@ -12,6 +12,7 @@ import torch
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTTrainer
 
+from finer1 import faults
 from finer1.policy.checkpoints import Checkpoint
 from finer1.policy.guard import FiniteGuard
 from finer1.policy.processes import World
@@ -86,7 +87,7 @@ class OrderedSftTrainer(SFTTrainer):
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         """Gradients of one micro-batch; its share of the step's loss, times the processes."""
         loss = super().training_step(*args, **kwargs)
-        self._loss += loss.item()
+        self._loss += faults.number("sft:loss", loss.item())
         return loss
 
     def _clip_grad_norm(self, model: Any) -> Any:

@@ -86,6 +86,9 @@ def check_named(
 
 def write_sheet(path: Path, near: "Sequence[NearPairs]") -> None:
     """Draw the near-duplicates of all datasets, and say where."""
+    from PIL import Image
+
+    from finer1.files import new_file
     from finer1.images import decode_image
     from finer1.inspection.audit import near_duplicate_sheet
     from finer1.inspection.inspecting import stored_bytes
@@ -94,10 +97,11 @@ def write_sheet(path: Path, near: "Sequence[NearPairs]") -> None:
     if not pairs:
         print(f"no near-duplicates, so {path} was not written")
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    near_duplicate_sheet(pairs, lambda image: decode_image(stored_bytes(image), image.where)).save(
-        path
+    sheet = near_duplicate_sheet(
+        pairs, lambda image: decode_image(stored_bytes(image), image.where)
     )
+    with new_file(path) as part:
+        sheet.save(part, Image.registered_extensions()[path.suffix.lower()])
     count = f"{len(pairs)} near-duplicate pairs" + (
         " or more" if any(n.is_cut for n in near) else ""
     )

@@ -11,7 +11,9 @@ import typer
 from flows import data
 from flows.preflight import check
 from flows.promoting import promote
+from flows.status import status
 from flows.syncing import sync
+from flows.verify import verify
 from tasks.exit_codes import BAD_INPUT, MACHINE
 
 app = typer.Typer(
@@ -24,6 +26,8 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command()(check)
+app.command()(status)
+app.command()(verify)
 app.command()(sync)
 app.command()(promote)
 
@@ -63,18 +67,6 @@ def run(
     if code == 0 and not only:
         print_summary(here)
     raise typer.Exit(code)
-
-
-@app.command()
-def status() -> None:
-    """Say which stages are up to date and what the others will take.
-
-    Example: finer1 status
-    """
-    from flows.runner import print_status
-
-    print("= dvc status")
-    print_status(Path.cwd())
 
 
 @app.command()

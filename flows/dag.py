@@ -103,6 +103,12 @@ def experiment_texts(root: Path, revisions: Sequence[str], path: Path) -> list[s
     return texts
 
 
+def cache_folder(root: Path) -> Path:
+    """Where DVC keeps outputs by their MD5: `files/md5/<2 digits>/<30 digits>`."""
+    with _repository(root) as repository:
+        return Path(repository.cache.local.path)
+
+
 def is_readable_lock(path: Path) -> bool:
     """True when dvc.lock is whole; DVC writes it in place, so that a kill can leave a half."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA

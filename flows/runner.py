@@ -15,16 +15,9 @@ from rapidfuzz import process as fuzzy
 
 from finer1.files import write_atomic
 from finer1.params import Params
-from flows.dag import (
-    Stage,
-    changed_stages,
-    is_readable_lock,
-    load_stages,
-    with_ancestors,
-    with_followers,
-)
+from flows.dag import Stage, changed_stages, load_stages, with_ancestors, with_followers
 from flows.durations import about
-from flows.processes import as_typed, stage_environment, stream
+from flows.processes import stage_environment, stream
 from flows.promoting import promote_after_run
 from flows.values import configure, parse_assignments, set_values
 from flows.workspace import exit_file, hold, keep_lock_copy, repair
@@ -116,28 +109,6 @@ def _configured(
     except ValueError:
         write_atomic(path, before)
         raise
-
-
-def print_status(root: Path) -> None:
-    """Print a line per stage: up to date, to run, or after one that will run.
-
-    Raises ValueError when there is no project or when a killed run has left it unreadable.
-    """
-    _check_project(root)
-    lock = root / "dvc.lock"
-    if lock.exists() and not is_readable_lock(lock):
-        raise ValueError(f"{lock} is unreadable; {as_typed('finer1 run', root)} repairs it")
-    stages = load_stages(root)
-    changed = changed_stages(root)
-    expected = with_followers(stages, changed)
-    for stage in stages:
-        state = "up to date"
-        if stage.name in expected:
-            state = "to run" if stage.name in changed else "after a stage that will run"
-        print(f"  {stage.name:<13} {state}")
-    if expected:
-        seconds = sum(stage.seconds for stage in stages if stage.name in expected)
-        print(f"next: {as_typed('finer1 run', root)}, {about(seconds)} on two cores")
 
 
 def failure(code_file: Path, last: Sequence[str]) -> tuple[int, str]:

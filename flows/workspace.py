@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from finer1.files import write_atomic
 from flows.dag import is_readable_lock
 
 _STATE = Path(".dvc/tmp/finer1")
@@ -58,7 +58,7 @@ def repair(root: Path) -> list[str]:
     if lock.exists() and not is_readable_lock(lock):
         _refuse_live_dvc(root, lock)
         if kept.exists():
-            shutil.copyfile(kept, lock)
+            write_atomic(lock, kept.read_bytes())
             done.append("restored dvc.lock, which a killed run had left unreadable")
         else:
             lock.unlink()
@@ -70,9 +70,7 @@ def keep_lock_copy(root: Path) -> None:
     """Keep a copy of dvc.lock for `repair`."""
     lock, kept = root / "dvc.lock", root / _STATE / "dvc.lock"
     if lock.exists():
-        part = kept.with_suffix(".part")
-        shutil.copyfile(lock, part)
-        part.replace(kept)
+        write_atomic(kept, lock.read_bytes())
 
 
 def exit_file(root: Path, name: str) -> Path:

@@ -5,6 +5,7 @@ import re
 import traceback
 from pathlib import Path
 
+from finer1.files import disk_full, is_disk_full
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
 
 _MACHINE_ERRNOS = {
@@ -24,6 +25,11 @@ _MACHINE_WORDS = re.compile(
 
 def judge(error: Exception) -> tuple[int, str]:
     """The exit code, and what to say; an error that was not meant for the user is printed whole."""
+    if is_disk_full(error):
+        # Of a library, it names no place; ours says already what is needed and what is free.
+        told = error.strerror if isinstance(error, OSError) else None
+        is_told = told is not None and "are free" in told
+        return MACHINE, told if is_told else f"{error} ({disk_full(Path.cwd() / 'x', 0).strerror})"
     if isinstance(error, ConnectionError | MemoryError):
         return MACHINE, str(error) or "out of memory"
     is_ours = _is_ours(error)
@@ -32,6 +38,8 @@ def judge(error: Exception) -> tuple[int, str]:
             return BAD_INPUT, str(error)
         traceback.print_exception(error)
         return FAILED, ""
+    if isinstance(error, OSError) and is_ours and error.errno is None:
+        return MACHINE, str(error)  # a process of ours was killed, for instance
     if isinstance(error, OSError):
         traceback.print_exception(error)
         return (MACHINE if error.errno in _MACHINE_ERRNOS else FAILED), ""

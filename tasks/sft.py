@@ -53,7 +53,7 @@ def train(context: Context) -> dict[str, float]:
 
 def _keep_base(context: Context, num_rationales: int) -> dict[str, float]:
     from finer1.policy.folder import copy_policy, load_processor
-    from finer1.policy.image_bounds import bound_images, write_bounds
+    from finer1.policy.image_bounds import bound_images
     from finer1.policy.processes import join_world
 
     paths = context.params.paths
@@ -61,8 +61,7 @@ def _keep_base(context: Context, num_rationales: int) -> dict[str, float]:
         return {}
     bounds = context.params.sft.min_pixels, context.params.sft.max_pixels
     bound_images(load_processor(paths.base), *bounds)  # refuses a base that has none
-    copy_policy(paths.base, paths.sft)
-    write_bounds(paths.sft, *bounds)
+    copy_policy(paths.base, paths.sft, bounds)
     logging.getLogger(__name__).info(
         "sft.steps is 0: %s is a copy of %s, and %d rationales train nothing",
         *(paths.sft, paths.base, num_rationales),

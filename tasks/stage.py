@@ -10,8 +10,8 @@ project's folder, where the stage runs in a copy of it), FINER1_STORE (what is c
 FINER1_RESUME (scratch folders), FINER1_SERVER and FINER1_API_KEY (a teacher's OpenAI-compatible
 server), FINER1_EVAL_SERVER and FINER1_EVAL_KEY (that of a model of the zoo), FINER1_VLLM_SERVER (a
 vLLM server of our own models, for runtime.engine: vllm_server), FINER1_EXIT_FILE (where the exit
-code is written, since DVC hides it), FINER1_LIVE (a reader of the output shows the latest line:
-print every one).
+code is written, since DVC hides it), FINER1_FLOW_RUN (Prefect's id), FINER1_FAULT (a test's fault,
+finer1/faults.py), FINER1_LIVE (a reader of the output shows the latest line: print every one).
 """
 
 import fcntl
@@ -28,10 +28,12 @@ from typing import IO
 from PIL import Image
 from safetensors import SafetensorError
 
+from finer1 import faults
 from finer1.files import write_atomic, write_json
 from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
 from finer1.telemetry import TELEMETRY_OFF
+from tasks.attempts import Attempts
 from tasks.exit_codes import FAILED
 from tasks.faults import judge
 from tasks.identity import keyed_inputs, look_up, stage_entry, stage_key
@@ -44,6 +46,7 @@ from tasks.launching import (
     report,
     this_node,
 )
+from tasks.space import check_stage
 from tasks.tracking import Tracker, start_run
 
 _VARYING = ("time/", "speed/", "mem/", "check/")
@@ -90,7 +93,13 @@ Body = Callable[[Context], dict[str, float]]
 def main(stage: str, body: Body) -> None:
     """Run a stage as its own process and exit with its code."""
     _report_exit(FAILED)  # holds for a kill and for an exception that is not caught below
-    code, sentence = _guarded(stage, body)
+    folder, flow_run = Path.cwd(), os.environ.get("FINER1_FLOW_RUN", "")
+    attempts = Attempts(stage, folder, flow_run, is_kept=rank() == 0 and not is_launched())
+    code, sentence = FAILED, "ended by an error of the program; see its output"
+    try:
+        code, sentence = _guarded(stage, body, attempts)
+    finally:
+        attempts.end(code, sentence)
     if sentence and (rank() == 0 or not is_launched()):
         print(f"{stage}: {sentence}", file=sys.stderr)
     _report_exit(code, sentence)
@@ -102,28 +111,36 @@ def _report_exit(code: int, sentence: str = "") -> None:
     if is_launched():
         report(code, sentence)
     elif exit_file and rank() == 0:
-        write_atomic(Path(exit_file), str(code).encode())
+        try:
+            write_atomic(Path(exit_file), str(code).encode())
+        except OSError:
+            # On a full disk a byte still takes the place of another.
+            with Path(exit_file).open("r+b") as file:
+                file.write(str(code).encode())
 
 
-def _guarded(stage: str, body: Body) -> tuple[int, str]:
+def _guarded(stage: str, body: Body, attempts: Attempts) -> tuple[int, str]:
     """The exit code, and what to say of an error."""
     try:
         dying_with_parent()()
         end_without_parent()
-        return _start_stage(stage, body, Path.cwd()), ""
+        faults.arm(os.environ.get("FINER1_FAULT"))
+        return _start_stage(stage, body, Path.cwd(), attempts), ""
     except (ValueError, OSError, MemoryError, RuntimeError, SafetensorError) as error:
         return judge(error)
 
 
-def _start_stage(stage: str, body: Body, folder: Path) -> int:
+def _start_stage(stage: str, body: Body, folder: Path, attempts: Attempts) -> int:
     """Run the stage here, or in processes that runtime.launcher asks for; the exit code."""
     runtime = load_params(folder / "params.yaml").runtime
     if not is_shared_out(stage, runtime.launcher):
-        run_stage(stage, body, folder)
+        run_stage(stage, body, folder, attempts)
         return 0
     settle_libraries(runtime.threads, is_online=False)
     node = this_node(runtime.launcher)
-    scratch = _scratch(stage, stage_key(stage, folder), folder)
+    key = stage_key(stage, folder)
+    attempts.key(key)
+    scratch = _scratch(stage, key, folder)
     with _owned(scratch, stage) if node.rank == 0 else nullcontext():
         return launch(stage, runtime.launcher, node, runtime.device)
 
@@ -133,7 +150,7 @@ def _scratch(stage: str, key: str, folder: Path) -> Path:
     return root / f"{stage}-{key[:16]}"
 
 
-def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
+def run_stage(stage: str, body: Body, folder: Path, attempts: Attempts) -> dict[str, float]:
     """Run `body` in a tracked run; write and return its metrics."""
     params = load_params(folder / "params.yaml")
     is_online = stage == "download" and params.download.asks_the_hub()
@@ -144,6 +161,8 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
     if rank() > 0:
         return body(_context(params, stage, resume, _NoTracker()))
     with nullcontext() if is_launched() else _owned(resume, stage):
+        attempts.key(key)
+        check_stage(stage, params, folder)
         logs = resume / "log.jsonl"
         tracker = start_run(
             stage,
@@ -155,6 +174,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
         tracker.log_inputs(inputs)
         try:
             metrics = body(_context(params, stage, resume, tracker))
+            faults.point("stage:after_body")
             steps = params.paths.logs / f"{stage}.jsonl"
             if str(steps) in stage_entry(stage, folder).get("outs", []):
                 _write_log(logs, steps)
@@ -163,6 +183,7 @@ def run_stage(stage: str, body: Body, folder: Path) -> dict[str, float]:
             tracker.finish({}, "FAILED")
             raise
         tracker.finish(metrics, "FINISHED")
+        faults.point("stage:after_metrics")
         if run := tracker.run_id():
             print(f"{stage}: MLflow run {run}", flush=True)
     shutil.rmtree(resume)

@@ -52,7 +52,7 @@ MAY_READ_THE_ENVIRONMENT = (
 NO_STAGE = {"seed", "paths", "prompt", "runtime", "comparison", "experiments"}
 NO_STAGE_MODULE = {
     "__init__", "asking", "stage", "launching", "shards", "faults", "identity", "origin",
-    "exit_codes",
+    "exit_codes", "attempts", "space", "tracked",
 }  # fmt: skip
 NO_SECTION = {"baseline"}
 """It has that of predict: further models are asked as the run's own are, or nothing compares."""

@@ -8,7 +8,6 @@ finer1/downloads/member_names.py. An archive is unpacked beside its target and t
 
 import gzip
 import re
-import shutil
 import stat
 import struct
 import tarfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from finer1.downloads.member_names import MAX_NAME, Names, safe_parts
+from finer1.files import new_folder
 
 _Stream = IO[bytes] | gzip.GzipFile
 
@@ -73,17 +73,11 @@ def extract(archive: Path, target: Path, limits: Limits | None = None) -> None:
         raise ValueError(f"{archive} is neither a tar, tar.gz nor zip archive")
     if target.exists():
         raise ValueError(f"{target} is there already; remove it to unpack {archive.name} again")
-    temporary = target.with_name(f".{target.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
-        with _opened(archive, kind, limits) as members:
-            _write(members, temporary, archive, limits)
-        temporary.replace(target)
+        with new_folder(target) as part, _opened(archive, kind, limits) as members:
+            _write(members, part, archive, limits)
     except _BROKEN as error:
         raise ValueError(f"{archive} is damaged: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _kind(path: Path) -> Literal["tar", "tar.gz", "zip"] | None:

@@ -7,7 +7,6 @@ hash are right. A broken transfer goes on where it stopped, now or at the next c
 import fcntl
 import functools
 import hashlib
-import os
 import ssl
 import sys
 import time
@@ -25,7 +24,7 @@ from finer1.downloads.transfer import (
     part_size,
     transfer,
 )
-from finer1.files import sha256_file, write_atomic
+from finer1.files import publish_file, sha256_file, write_atomic
 from finer1.progress import duration
 
 _PROGRESS_BYTES = 2**20
@@ -178,11 +177,8 @@ def _fetch_from(url: str, fetch: _Fetch) -> None:
         if not was_begun:
             raise ValueError(f"{url}: {file.name} {wrong}")
         was_begun = False  # what an earlier address or process left may be what is wrong
-    with part.open("rb") as content:
-        os.fsync(content.fileno())
     _record(part, fetch.target, file)
-    part.replace(fetch.target)
-    _sync_folder(fetch.target.parent)
+    publish_file(part, fetch.target)
     forget_origin(part)
 
 
@@ -225,12 +221,3 @@ def _record(path: Path, target: Path, file: RemoteFile) -> None:
 
 def _record_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush the folder's entries, so that a rename outlives a loss of power."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -9,7 +9,6 @@ The folder of a dataset is made beside its place and renamed, so that it is whol
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from finer1.downloads.fetching import (
     sole_writer,
 )
 from finer1.downloads.sources import SOURCES, Source
-from finer1.files import sha256_file, write_json
+from finer1.files import publish_folder, sha256_file, write_json
 
 MARKER = ".complete.json"
 _ARCHIVES = ".archives"
@@ -79,7 +78,7 @@ def obtain(
         print(f"Terms of {order.source.terms}.", file=sys.stderr, flush=True)
         paths = _downloaded(order, patience) if given is None else _checked(order, given)
         try:
-            _assemble(order, paths, building).replace(folder)
+            publish_folder(_assemble(order, paths, building), folder)
         finally:
             shutil.rmtree(building, ignore_errors=True)
     return folder
@@ -205,8 +204,6 @@ def _assemble(order: _Order, paths: Mapping[RemoteFile, Path], building: Path) -
     if absent:
         raise ValueError(f"dataset {order.dataset}: its files hold no {', no '.join(absent)}")
     write_json(whole / MARKER, {"files": made, "notes": found})
-    # One call for tens of thousands of files: after a loss of power, no empty ones under the name.
-    os.sync()
     return whole
 
 

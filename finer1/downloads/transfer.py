@@ -7,18 +7,17 @@ unnoticed.
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from errno import ENOSPC
 from pathlib import Path
 
 import httpx
 
-from finer1.files import write_atomic
+from finer1 import faults
+from finer1.files import check_space, write_atomic
 from finer1.progress import Progress
 
 _MB = 1_000_000
@@ -114,7 +113,7 @@ def redirected(url: str, location: str) -> str:
 
 def _append(response: httpx.Response, url: str, part: Path, start: int, end: int | None) -> None:
     """Write the body behind the first `start` bytes of the part, up to `end` bytes in all."""
-    _check_space(part, (end or 0) - start)
+    check_space(part, (end or 0) - start)
     progress = Progress(_name(part), (end or 0) // _MB, "MB", done=start // _MB)
     done = start
     with part.open("r+b" if part.exists() else "wb") as out:
@@ -124,6 +123,7 @@ def _append(response: httpx.Response, url: str, part: Path, start: int, end: int
             if end is not None and done + len(chunk) > end:
                 done += len(chunk)
                 break
+            faults.point("download:chunk")
             out.write(chunk)
             gained = (done + len(chunk)) // _MB - done // _MB
             done += len(chunk)
@@ -203,13 +203,6 @@ def _retry_after(response: httpx.Response) -> float:
     except (ValueError, TypeError):  # no date, or one without a zone
         return 0.0
     return max(0.0, left.total_seconds())
-
-
-def _check_space(part: Path, needed: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if needed > free:
-        short = f"the disk has {free // _MB} MB free, {needed // _MB} MB are to come"
-        raise OSError(ENOSPC, short, str(part))
 
 
 def _read_origin(part: Path) -> _Origin | None:

@@ -1,6 +1,7 @@
 """Generations of one engine in a file that several processes may add to, line by line."""
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
+from finer1 import faults
 from finer1.engines.interface import Sample
+from finer1.files import disk_full, is_disk_full
 
 
 class GenerationFile:
@@ -38,14 +41,25 @@ class GenerationFile:
             self._read_on(file)
             fresh = {key: item for key, item in generations.items() if key not in self.known}
             lines = "".join(_line(key, samples) for key, samples in fresh.items()).encode()
-            file.truncate(self._end)
-            file.seek(self._end)
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())  # an answer may have been paid for
+            self._append(file, lines)
         self._end += len(lines)
         self._num_lines += len(fresh)
         self.known.update(fresh)
+
+    def _append(self, file: IO[bytes], lines: bytes) -> None:
+        """Write behind the whole lines; on a full disk nothing of it stays."""
+        try:
+            file.truncate(self._end)
+            file.seek(self._end)
+            faults.point("rows:write")
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[file.write(rest) :]
+            faults.point("rows:sync")
+            os.fsync(file.fileno())  # an answer may have been paid for
+        except OSError as error:
+            os.ftruncate(file.fileno(), self._end)
+            raise disk_full(self._path, len(lines)) if is_disk_full(error) else error from error
 
     def _read_on(self, file: IO[bytes]) -> None:
         """Take in the whole lines that were added since the last reading."""
@@ -57,9 +71,8 @@ class GenerationFile:
         for line in lines:
             self._num_lines += 1
             try:
-                item = json.loads(line)
-                samples = [Sample(*sample) for sample in item["samples"]]
-                self.known.setdefault(item["key"], samples)
+                key, samples = _parse(line)
+                self.known.setdefault(key, samples)
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
                     f"{self._path}:{self._num_lines}: damaged line; delete this line, not the "
@@ -70,11 +83,39 @@ class GenerationFile:
     @contextmanager
     def _locked(self, kind: int) -> Iterator[IO[bytes]]:
         self._path.touch()
-        with self._path.open("r+b") as file:
+        # Without a buffer, whose content would be written once more when the file is closed.
+        with self._path.open("r+b", buffering=0) as file:
             fcntl.flock(file, kind)
             yield file
 
 
+def damaged_lines(path: Path) -> list[int]:
+    """Numbers of the lines, from 1 on, that are not what was written; a torn last one is none."""
+    content, wrong = path.read_bytes(), []
+    lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        try:
+            _parse(line)
+        except (ValueError, KeyError, TypeError):
+            wrong.append(number)
+    return wrong
+
+
+def _parse(line: bytes) -> tuple[str, list[Sample]]:
+    """Key and samples; raises ValueError, KeyError or TypeError for what was not written so."""
+    item = json.loads(line)
+    # A line of a store from before has no sum; to make it again would take hours.
+    has_sum = set(item) != {"key", "samples"}
+    if has_sum and item["sum"] != _sum(item["key"], item["samples"]):
+        raise ValueError("the sum is another")
+    return item["key"], [Sample(*sample) for sample in item["samples"]]
+
+
+def _sum(key: str, samples: list[list[object]]) -> str:
+    return hashlib.sha256(json.dumps([key, samples]).encode()).hexdigest()[:16]
+
+
 def _line(key: str, samples: list[Sample]) -> str:
-    item = {"key": key, "samples": [list(asdict(sample).values()) for sample in samples]}
+    values = [list(asdict(sample).values()) for sample in samples]
+    item = {"key": key, "samples": values, "sum": _sum(key, values)}
     return json.dumps(item, ensure_ascii=False) + "\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 from finer1.engines.adapters import read_adapter
 from finer1.engines.interface import EngineSettings
-from finer1.files import sha256_folder
+from finer1.manifest import model_identity
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _PINNED = re.compile(rf"(?P<id>{_HUB_ID.pattern})@(?P<commit>[0-9a-f]{{40}})")
@@ -127,8 +127,11 @@ def find_text_model(kind: str, name: str, home: Path) -> LocalModel:
 
 
 def own_model(folder: Path) -> LocalModel:
-    """The model of a folder, known by its content."""
-    return LocalModel(folder, sha256_folder(folder))
+    """The model of a folder, known by its content.
+
+    Raises ValueError for files that are not as its manifest says.
+    """
+    return LocalModel(folder, model_identity(folder))
 
 
 def _named_folder(kind: str, name: str, home: Path) -> tuple[Path, str]:

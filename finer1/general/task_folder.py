@@ -15,7 +15,7 @@ from typing import Any
 
 from finer1.evaluation.strategies import ask
 from finer1.evaluation.verdicts import dataset_of
-from finer1.files import write_atomic
+from finer1.files import new_file, write_atomic
 from finer1.general.strict_rule import strict_rule_source
 from finer1.images import ImageArchive, decode
 from finer1.records import Question
@@ -158,9 +158,7 @@ def _write_rows(rows: Iterable[dict[str, Any]], path: Path) -> None:
     picture = pyarrow.struct([("bytes", binary), ("path", text)])
     columns = [*((name, text) for name in _COLUMNS), ("image", picture)]
     schema = pyarrow.schema(columns, metadata={"huggingface": json.dumps(_FEATURES)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with pyarrow.parquet.ParquetWriter(part, schema) as writer:
+    with new_file(path) as part, pyarrow.parquet.ParquetWriter(part, schema) as writer:
         held: list[dict[str, Any]] = []
         for row in rows:
             held.append(row)
@@ -168,7 +166,6 @@ def _write_rows(rows: Iterable[dict[str, Any]], path: Path) -> None:
                 writer.write_table(pyarrow.Table.from_pylist(held, schema))
                 held = []
         writer.write_table(pyarrow.Table.from_pylist(held, schema))
-    part.replace(path)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ was hashed within YOUNG_S of its last change could a later write have the same t
 is read again. Other versions of the decoder, and files that are not whole, count as no cache.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -82,10 +83,11 @@ class LookCache:
         if len(self._looks) > MOST_LOOKS:
             self._looks, self._hashes = {}, {}
         body = json.dumps({"hashes": self._hashes, "looks": self._looks}).encode()
-        # A name of its own first: two processes may save at once, and the later one counts.
-        own = self._file.with_name(f"{_NAME}.{os.getpid()}")
-        write_atomic(own, b"\n".join((_version(), _digest(body), body)))
-        own.replace(self._file)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        # Two processes may save at once; the later one counts.
+        with self._file.with_name(f".{_NAME}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            write_atomic(self._file, b"\n".join((_version(), _digest(body), body)))
         self._has_changed = False
 
 

@@ -7,8 +7,7 @@ data/own/<name>/images/          the files, by the paths they had
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from finer1.data_params import DownloadParams
 from finer1.datasets.interface import ListedImage, Listing
-from finer1.files import sha256_file, write_json
+from finer1.files import new_folder, sha256_file, write_json
 from finer1.inspection.findings import shown
 from finer1.own.paths import checked_path
 from finer1.progress import Progress
@@ -131,7 +130,7 @@ def write_dataset(
     replaced, or when a file is no longer what was checked; OSError when the disk is full.
     """
     check_place(folder, replace)
-    with _made_whole(folder) as part:
+    with new_folder(folder) as part:
         rows = []
         for addition in additions:
             image = addition.image
@@ -147,31 +146,6 @@ def write_dataset(
             progress.advance(1)
         write_jsonl(part / _INDEX, rows)
         write_json(part / _ABOUT, asdict(about))
-
-
-@contextmanager
-def _made_whole(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` that takes its place when the block ends well."""
-    part, old = (folder.with_name(f".{folder.name}.{word}") for word in ("part", "old"))
-    if old.exists() and not folder.exists():  # killed between the two renames below
-        old.rename(folder)
-    for left in (part, old):
-        shutil.rmtree(left, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        yield part
-        if folder.exists():
-            folder.rename(old)
-        try:
-            part.rename(folder)
-        except BaseException:
-            if old.exists():
-                old.rename(folder)
-            raise
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _about(folder: Path) -> OwnDataset:

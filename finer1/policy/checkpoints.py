@@ -9,7 +9,6 @@ are kept: a run goes on from the older one when the newer one is damaged.
 import hashlib
 import json
 import logging
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from finer1.files import sha256_file, write_json
+from finer1 import faults
+from finer1.files import check_space, new_folder, sha256_file, write_json
 from finer1.policy.sharding import collect_all, moments, restore_moments
 
 NUM_KEPT = 2
@@ -61,6 +61,8 @@ def save_checkpoint(
     """Keep the trained weights, the optimizer's moments and `state` as of `step`.
 
     Every process of a run must call it; the one with `is_writer` writes.
+    Raises OSError, with what is needed and what is free, when the disk is full; what was saved
+    before stays.
     """
     parameters = _trained(model)
     weights = collect_all(parameters, is_writer)
@@ -86,19 +88,19 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
 def _write(
     root: Path, step: int, tensors: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]
 ) -> None:
-    part = root / ".step.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for name, values in tensors.items():
-        save_file(values, part / name)
-        _flush(part / name)
-    hashes = {name: sha256_file(part / name) for name in tensors} | {_STATE: _hash(state)}
-    write_json(part / _STATE, {"state": state, "sha256": hashes})
+    for left in root.glob(".step-*"):  # of a run that was killed while it saved another step
+        shutil.rmtree(left)
     target = root / f"step-{step:06d}"
-    shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)
-    _flush(root)
+    check_space(target, sum(v.nbytes for values in tensors.values() for v in values.values()))
+    with new_folder(target) as part:
+        for name, values in tensors.items():
+            faults.point("save:weights")
+            save_file(values, part / name)
+        faults.point("save:after_weights")
+        hashes = {name: sha256_file(part / name) for name in tensors} | {_STATE: _hash(state)}
+        write_json(part / _STATE, {"state": state, "sha256": hashes})
     for path in _folders(root)[:-NUM_KEPT]:
+        faults.point("save:remove_old")
         shutil.rmtree(path)
 
 
@@ -133,11 +135,3 @@ def _folders(root: Path) -> list[Path]:
 def _trained(model: Any) -> dict[str, torch.Tensor]:
     """The trained parameters by name; tied ones once."""
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

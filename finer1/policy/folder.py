@@ -1,21 +1,23 @@
 """Reading and writing model folders in the Hugging Face layout."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from finer1 import faults
+from finer1.files import check_space, new_folder
+from finer1.manifest import MANIFEST, check_folder, write_manifest
 from finer1.policy.families.interface import check_trainable, family_of, vision_parts
+from finer1.policy.image_bounds import NO_BOUNDS, Bounds, write_bounds
 from finer1.policy.vision_attention import batch_windows
 from finer1.policy.weights import named_weights
 
 FLOAT32_PARAMETERS = 100_000_000
 """Models up to this size are saved in float32, larger ones in bfloat16."""
-_OWN_FILES = ("config.json", "README.md")
+_OWN_FILES = ("config.json", "README.md", MANIFEST)
 """Files of the start model that describe its weights and so are not copied."""
 
 
@@ -31,9 +33,10 @@ def load_policy(folder: Path, device: str, train_vision: bool) -> tuple[Any, Any
 
     Without `train_vision` the vision tower takes no gradient. Weights are float32 on a GPU, too:
     updates of a small learning rate vanish in bfloat16. Raises ValueError for a folder of a family
-    that cannot be trained.
+    that cannot be trained, and for files that are not as its manifest says.
     """
     check_trainable(folder)
+    check_folder(folder)
     model = AutoModelForImageTextToText.from_pretrained(
         folder,
         dtype=torch.float32,
@@ -53,11 +56,15 @@ def load_processor(folder: Path) -> Any:
     return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
-def save_policy(model: Any, start: Path, output: Path, is_writer: bool = True) -> None:
+def save_policy(
+    model: Any, start: Path, output: Path, is_writer: bool = True, bounds: Bounds = NO_BOUNDS
+) -> None:
     """Write the trained model to `output`, with tokenizer, processor and template of `start`.
 
-    Equal weights give equal bytes. `output` is whole or absent. Adapters are merged. Every process
-    of a run must call it; the one with `is_writer` writes.
+    bounds: of the images' pixels, to be written into the processor. Equal weights give equal
+    bytes. `output` is whole or absent, and has the hashes of its files. Adapters are merged. Every
+    process of a run must call it; the one with `is_writer` writes.
+    Raises OSError, with what is needed and what is free, when the disk is full.
     """
     state = {}
     for name, value in named_weights(model):
@@ -68,27 +75,23 @@ def save_policy(model: Any, start: Path, output: Path, is_writer: bool = True) -
     is_small = sum(value.numel() for value in state.values()) <= FLOAT32_PARAMETERS
     dtype = torch.float32 if is_small else torch.bfloat16
     state = {name: value.to(dtype).contiguous() for name, value in state.items()}
-    with _new_folder(output) as part:
+    check_space(output, sum(value.nbytes for value in state.values()))
+    with new_folder(output) as part:
         model.config.dtype = dtype
         model.save_pretrained(part, state_dict=state)
+        faults.point("model:after_weights")
         for path in sorted(start.iterdir()):
             is_weight = ".safetensors" in path.name
             if path.is_file() and not is_weight and path.name not in _OWN_FILES:
                 shutil.copyfile(path, part / path.name)
+        write_bounds(part, *bounds)
+        write_manifest(part)
 
 
-def copy_policy(start: Path, output: Path) -> None:
-    """Copy a model folder as it is."""
-    with _new_folder(output) as part:
+def copy_policy(start: Path, output: Path, bounds: Bounds = NO_BOUNDS) -> None:
+    """Copy a model folder, with other bounds of the images' pixels where they are given."""
+    check_folder(start)
+    with new_folder(output) as part:
         shutil.copytree(start, part, dirs_exist_ok=True)
-
-
-@contextmanager
-def _new_folder(output: Path) -> Iterator[Path]:
-    """A folder that becomes `output` when the block ends without an error."""
-    part = output.with_name(f".{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    yield part
-    shutil.rmtree(output, ignore_errors=True)
-    part.rename(output)
+        write_bounds(part, *bounds)
+        write_manifest(part)

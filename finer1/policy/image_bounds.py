@@ -6,6 +6,9 @@ from typing import Any
 
 from finer1.files import write_atomic
 
+Bounds = tuple[int | None, int | None]
+"""Fewest and most pixels of an image; None leaves a bound as it is."""
+NO_BOUNDS: Bounds = (None, None)
 _FILES = ("processor_config.json", "preprocessor_config.json")
 """transformers 5 writes the first, published folders have the second."""
 

@@ -20,6 +20,8 @@ ATTEMPTS, FIRST_WAIT_S, LONGEST_WAIT_S = 9, 0.5, 30.0
 requests of a minute ask for."""
 TIME_OUTS = 4
 """Tries of a request that may pass in silence: each is as long as the time-out."""
+REFUSALS = 6
+"""Tries that may find nobody at the address, as of a server that was killed: 15.5 s in all."""
 LONGEST_ASKED_WAIT_S = 300.0
 """Longest wait that a server may ask for."""
 TIMEOUT_S = 600.0
@@ -128,7 +130,7 @@ class JsonServer:
         ConnectionError when it stays so or `stopping` is set.
         """
         url = f"{self._client.base_url.copy_with(userinfo=b'')}{path}"
-        trouble, time_outs = "not tried yet", 0
+        trouble, time_outs, refusals = "not tried yet", 0, 0
         for attempt in range(1, ATTEMPTS + 1):
             if self.stopping.is_set():
                 raise ConnectionError(f"{url} is left alone, for the work has stopped ({trouble})")
@@ -140,6 +142,7 @@ class JsonServer:
             except httpx.RequestError as error:
                 trouble = self._told(f"{type(error).__name__}: {error}")
                 time_outs += isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout)
+                refusals += isinstance(error, httpx.ConnectError)
             except IncompleteAnswer as error:
                 trouble = self._told(str(error))
             else:
@@ -147,7 +150,7 @@ class JsonServer:
                 if not _is_passing(response.status_code):
                     raise ValueError(f"{url} refuses the request with {trouble}")
                 delay = _asked_delay(response.headers, delay)
-            if attempt == ATTEMPTS or time_outs == TIME_OUTS:
+            if attempt == ATTEMPTS or time_outs == TIME_OUTS or refusals == REFUSALS:
                 break
             _log.warning("%s: %s; trying again in %.1f s", url, trouble, delay)
             self.stopping.wait(delay)

@@ -14,6 +14,7 @@ import torch
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
+from finer1 import faults
 from finer1.draws import derive_seed
 from finer1.policy.checkpoints import Checkpoint
 from finer1.policy.forward import Forward
@@ -220,7 +221,9 @@ class TapoTrainer(GRPOTrainer):
         with self.clock.phase("optimizer"):
             norm = collect(torch.as_tensor(super()._clip_grad_norm(model)))  # DeepSpeed: a float
         has_groups = self._update_metrics["train/updates"]
-        if not has_groups or self._guard.admits(self._update_loss, float(norm)):
+        if not has_groups or self._guard.admits(
+            faults.number("tapo:loss", self._update_loss), float(norm)
+        ):
             for name, value in self._update_metrics.items():
                 self._sums[name] += value
             self._sums["train/grad_norm"] += float(norm)

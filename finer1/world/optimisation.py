@@ -11,6 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from finer1.files import new_file
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -79,10 +81,8 @@ def save_state(
     for name, tensor in parameters.items():
         for moment in ("exp_avg", "exp_avg_sq"):
             tensors[f"{moment}/{name}"] = optimizer.state[tensor][moment]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    save_file(tensors, part, metadata={"step": str(step)})
-    part.replace(path)
+    with new_file(path) as part:
+        save_file(tensors, part, metadata={"step": str(step)})
 
 
 def load_state(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finer1.files import new_file
 from finer1.world.drawing import SIZE, draw
 from finer1.world.taxonomy import ATTRIBUTES, Species, Taxonomy
 
@@ -51,8 +52,7 @@ def draw_pool(pictures: list[Picture], seed: int, nuisance: float) -> np.ndarray
 def load_pool(path: Path, pictures: list[Picture], seed: int, nuisance: float) -> np.ndarray:
     """The renders from `path`, drawn and kept there at the first call."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.npy")
-        np.save(part, draw_pool(pictures, seed, nuisance))
-        part.replace(path)
+        pixels = draw_pool(pictures, seed, nuisance)
+        with new_file(path, pixels.nbytes) as part, part.open("wb") as file:
+            np.save(file, pixels)
     return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -20,8 +20,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, Qwen2Tokenizer
 
-from finer1.files import sha256_file
+from finer1.files import new_folder, sha256_file
 from finer1.lifetime import dying_with_parent
+from finer1.manifest import write_manifest
 from finer1.world import measure, skills
 from finer1.world.architecture import Model, build_model, build_processor, train_tokenizer
 from finer1.world.card import card_text
@@ -65,15 +66,14 @@ def pretrain(config: Path, taxonomy: str, seed: int, out: Path, work: Path) -> F
     features = skills.visual_tokens(model, pixels)
     joint, checkpoint = recipe.phases.joint, work / "joint.safetensors"
     skills.train_joint(model, tokenizer, features, pictures, world, joint, seed, checkpoint)
-    save_base(model, tokenizer, recipe, work / "base")
-    print("measuring", flush=True)
-    figures = measure_base(work / "base", world, recipe.pool.nuisance)
-    options = _options(config, taxonomy, seed)
-    card = card_text(work / "base", model, world, options, recipe.pool.nuisance, figures)
-    (work / "base" / "README.md").write_text(card, encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(work / "base", out)
+    with new_folder(out) as part:
+        save_base(model, tokenizer, recipe, part)
+        print("measuring", flush=True)
+        figures = measure_base(part, world, recipe.pool.nuisance)
+        options = _options(config, taxonomy, seed)
+        card = card_text(part, model, world, options, recipe.pool.nuisance, figures)
+        (part / "README.md").write_text(card, encoding="utf-8")
+        write_manifest(part)
     shutil.rmtree(work)
     print(f"{out} made in {time.monotonic() - began:.0f} s", flush=True)
     return figures

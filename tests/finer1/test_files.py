@@ -1,9 +1,20 @@
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from finer1.files import sha256_file, sha256_folder, write_atomic, write_json
+from finer1 import faults
+from finer1.files import (
+    check_space,
+    new_file,
+    new_folder,
+    sha256_file,
+    sha256_folder,
+    write_atomic,
+    write_json,
+)
+from tests.crashes import survives_everywhere
 
 
 def test_a_written_file_leaves_no_temporary_one(tmp_path):
@@ -59,3 +70,68 @@ def test_what_may_not_be_read_is_named(tmp_path, monkeypatch, name):
 def test_an_empty_folder_has_no_hash(tmp_path):
     with pytest.raises(ValueError, match="holds no file"):
         sha256_folder(tmp_path)
+
+
+def write_folder(folder, text="new"):
+    with new_folder(folder / "target") as part:
+        (part / "sub").mkdir()
+        (part / "sub/a").write_text(text)
+        write_atomic(part / "marker", b"done")
+
+
+def test_a_new_folder_takes_the_place_of_the_old_one(tmp_path):
+    write_folder(tmp_path, "old")
+    write_folder(tmp_path)
+    assert (tmp_path / "target/sub/a").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path):
+    write_folder(tmp_path, "old")
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "target") as part:
+        (part / "x").write_bytes(bytes(1 // 0))
+    assert (tmp_path / "target/sub/a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_a_file_that_fails_leaves_the_old_one(tmp_path):
+    write_atomic(tmp_path / "a", b"old")
+    with pytest.raises(ZeroDivisionError), new_file(tmp_path / "a") as part:
+        part.write_bytes(bytes(1 // 0))
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+# A file: write, sync, rename, sync of the folder. A folder, whose marker is such a file: sync,
+# rename, sync of the folder around it; where one is there, setting it aside and removing it.
+@pytest.mark.parametrize("action", ["kill", "enospc"])
+@pytest.mark.parametrize(("is_there", "num_points"), [(False, 4 + 3), (True, 4 + 3 + 4 + 5)])
+def test_a_folder_is_whole_whatever_happens_at_any_point(tmp_path, action, is_there, num_points):
+    def act(folder):
+        if is_there:
+            write_folder(folder, "old")
+        write_folder(folder)
+
+    def check(folder):
+        kept = [*folder.glob("target"), *folder.glob(".target.old")]
+        assert all((path / "marker").read_bytes() == b"done" for path in kept)
+
+    assert survives_everywhere(act, tmp_path, action, check) == num_points
+
+
+def test_a_full_disk_is_told_with_what_is_needed_and_what_is_free(tmp_path):
+    sentence = r"a needs 3 MB, [\d.]+ [MG]B are free; free some"
+    faults.arm("file:write:1:enospc")
+    try:
+        with pytest.raises(OSError, match=sentence) as told:
+            write_atomic(tmp_path / "a", bytes(2_500_000))
+    finally:
+        faults.arm(None)
+    assert told.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_does_not_fit_is_refused_before_it_is_written(tmp_path):
+    check_space(tmp_path / "new/a", 1)
+    with pytest.raises(OSError, match=r"new/a needs 1000000000000\.0 GB"):
+        check_space(tmp_path / "new/a", 10**21)

@@ -6,6 +6,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from trl import SFTTrainer
 
+from finer1 import faults
 from finer1.params import load_params
 from finer1.prompts import answer_completion, rationale_completion, sections_text
 from finer1.sft import SftExample, train_sft
@@ -109,6 +110,15 @@ def test_a_step_without_finite_loss_leaves_the_weights(run, break_steps, tiny_mo
     before = load_file(tiny_model / "model.safetensors")
     after = load_file(tmp_path / "a" / "model" / "model.safetensors")
     assert all(before[name].equal(after[name]) for name in before)
+
+
+def test_a_fault_at_the_loss_is_a_loss_that_is_not_finite(run):
+    faults.arm("sft:loss:1:nan")
+    try:
+        metrics, _, _ = run("a", epochs=0.4)
+    finally:
+        faults.arm(None)
+    assert metrics["train/skipped_updates"] == 1
 
 
 def test_a_run_goes_on_after_steps_without_finite_loss(run, break_steps):

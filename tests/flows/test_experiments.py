@@ -46,13 +46,14 @@ stages:
 TRACKED = """
 import json
 from pathlib import Path
+from tasks.attempts import Attempts
 from tasks.stage import run_stage
 
 def body(context):
     Path("data/verdicts.jsonl").write_text("")
     return {"answered": 1.0}
 
-run_stage("score", body, Path.cwd())
+run_stage("score", body, Path.cwd(), Attempts("score", Path.cwd(), ""))
 """
 ENDS = """
 import os, sys

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from flows.dag import is_readable_lock
 from flows.workspace import hold, keep_lock_copy, repair
 
 LOCK = "schema: '2.0'\nstages:\n  a:\n    cmd: echo\n"
@@ -39,6 +40,34 @@ def test_an_unreadable_dvc_lock_without_copy_is_removed(folder):
     (folder / "dvc.lock").write_text("schema: '2.0'\nstages: [")
     repair(folder)
     assert not (folder / "dvc.lock").exists()
+
+
+RWLOCK = '{"/a/data": {"write": {"pid": 4711, "cmd": "dvc repro"}, "read": []}}'
+TWO = LOCK + "  b:\n    cmd: echo b\n    outs:\n    - path: x\n      md5: d41d8cd98f00b204\n"
+
+
+def test_a_rwlock_cut_at_any_byte_is_removed(folder):
+    for length in range(len(RWLOCK)):
+        (folder / ".dvc/tmp/rwlock").write_text(RWLOCK[:length])
+        assert len(repair(folder)) == 1, length
+        assert not (folder / ".dvc/tmp/rwlock").exists()
+
+
+@pytest.mark.parametrize("has_copy", [True, False])
+def test_a_dvc_lock_cut_at_any_byte_can_be_read_again(folder, has_copy):
+    # What is left may be whole by itself, with fewer stages: those come from DVC's run cache.
+    path = folder / "dvc.lock"
+    for length in range(len(TWO)):
+        path.write_text(TWO)
+        if has_copy:
+            keep_lock_copy(folder)
+        path.write_text(TWO[:length])
+        done = repair(folder)
+        if done:
+            assert path.exists() == has_copy
+            assert not has_copy or path.read_text() == TWO
+        else:
+            assert is_readable_lock(path), length
 
 
 def test_files_of_a_live_dvc_are_left_alone(folder):

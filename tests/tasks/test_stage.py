@@ -162,6 +162,25 @@ def test_a_killed_stage_finds_its_scratch_again(project):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("point", ["stage:after_body", "stage:after_metrics"])
+def test_a_stage_that_is_killed_at_its_end_is_done_again(project, point):
+    assert run(project, "pass", FINER1_FAULT=f"{point}:1:kill").returncode == -9
+    done = run(project, "pass")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((project / "data/metrics/toy.json").read_text()) == {"toy/value": 2.0}
+    assert list((project / "models/.resume").iterdir()) == []
+
+
+def test_a_full_disk_is_one_sentence_with_what_is_free(project):
+    done = run(project, "pass", FINER1_FAULT="file:write:1:enospc")
+    assert done.returncode == 3
+    assert "the disk is full" in done.stderr
+    assert "are free; free some space and run the same again" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (project / "exit").read_text() == "3"
+
+
+@pytest.mark.slow
 def test_other_inputs_get_another_scratch_folder(project):
     run(project, "(context.resume / 'half').touch(); import os; os.kill(os.getpid(), 9)")
     (project / "input.txt").write_text("other")

@@ -2,7 +2,7 @@ import multiprocessing
 
 import pytest
 
-from finer1.engines.generation_file import GenerationFile
+from finer1.engines.generation_file import GenerationFile, damaged_lines
 from finer1.engines.interface import Sample
 
 A, B = [Sample("a", 1, "stop")], [Sample("b", 2, "length")]
@@ -83,3 +83,12 @@ def test_two_processes_at_once_lose_and_repeat_nothing(path):
     for writer in writers:
         writer.join()
     assert len(path.read_bytes().splitlines()) == len(GenerationFile(path).known) == 300
+
+
+@pytest.mark.parametrize("bit", range(0, 8 * 60, 7))
+def test_a_flipped_bit_is_found_in_whatever_it_is(path, bit):
+    GenerationFile(path).add({"1": A})
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(bytes(content))
+    assert damaged_lines(path) == [1]

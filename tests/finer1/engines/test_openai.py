@@ -281,6 +281,15 @@ def test_a_lasting_fault_is_one_error(server, fault):
     assert len(server.requests) == tries
 
 
+def test_a_server_that_is_gone_is_given_up_within_half_a_minute(server):
+    waits = []
+    engine = hurried(server, waits)
+    server.close()
+    with pytest.raises(ConnectionError, match=r"does not answer after 6 tries \(ConnectError"):
+        engine.generate([Request("q")], ONE)
+    assert sum(waits) < 30
+
+
 def test_page_instead_of_json_is_a_failed_connection(server):
     server.script = [(200, b"<html>login</html>")]
     with pytest.raises(ConnectionError, match="something other than JSON"):

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from finer1 import faults
 from finer1.tapo import trainer, training
 from finer1.tapo.display import Outlets
 from finer1.tapo.losses import tapo_loss
@@ -220,6 +221,16 @@ def test_a_step_without_finite_loss_leaves_the_weights(run, break_updates, talki
     assert logs[1]["train/updates"] == 0
     assert "loss/total" not in logs[1]
     assert weights == (talking_model / "model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_fault_at_the_loss_is_a_loss_that_is_not_finite(run):
+    faults.arm("tapo:loss:1:nan")
+    try:
+        metrics, _, _ = run("a", steps=1)
+    finally:
+        faults.arm(None)
+    assert metrics["train/skipped_updates"] == 1
 
 
 @pytest.mark.slow

@@ -1,0 +1,161 @@
+"""Kills of the real stages, of the smoke size, forked from a process that has imported everything.
+
+A stage by itself spends most of its time on imports. Here they are made once, by a server from
+which each run of a stage is forked; it is done with asserts off (-O), as the stages assert that
+torch is not loaded before them. What DVC does is done here: outputs go before a stage runs.
+
+    python -O -m tests.torture.stages KILLS SEED        KILLS of each stage
+"""
+
+import json
+import os
+import random
+import runpy
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from flows.smoke import prepare
+from tasks.identity import stage_entry
+from tests.crashes import litter, tree
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("download", "split", "questions", "concepts", "cot", "review", "sft", "triplets", "tapo")
+"""In order; what follows writes by the same code, but takes longer."""
+VARYING = ("time/", "speed/", "mem/", "check/")
+
+
+def main(kills: int, seed: int, stages: tuple[str, ...] = STAGES) -> None:
+    """Run every stage once, then kill each so often, and go on; raises for any difference."""
+    draw, total, hits = random.Random(seed), kills * len(stages), 0
+    with tempfile.TemporaryDirectory(prefix="finer1-torture-") as folder:
+        copy = Path(folder)
+        prepare(ROOT, copy, "smoke")
+        serve(copy)
+        for stage in STAGES:
+            outs = outputs(copy, stage)
+            start = time.monotonic()
+            run_whole(copy, stage, outs)
+            seconds = time.monotonic() - start
+            expected = fingerprint(copy, outs)
+            for number in range(kills if stage in stages else 0):
+                rounds = torture(copy, stage, outs, seconds, draw)
+                hits += rounds
+                found = fingerprint(copy, outs)
+                case = f"{stage}, kill {number}, seed {seed}"
+                changed = {path for path in expected if found.get(path) != expected[path]}
+                assert found == expected, f"{case}: {sorted(changed or set(found) - set(expected))}"
+                left = [*(copy / "models/.resume").iterdir()]
+                assert left == [], f"{case}: {left}"
+                assert litter(copy / "data") + litter(copy / "models") == [], case
+                print(f"stages: {hits} kills of about {total}, {stage} {seconds:.1f} s", flush=True)
+    print(f"stages: all byte-identical after {hits} kills", flush=True)
+
+
+def serve(copy: Path) -> None:
+    """Make this process one from which stages are forked."""
+    os.environ |= {
+        "OMP_NUM_THREADS": "1",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{copy}/mlflow.db",
+        "FINER1_STORE": str(copy / "models/.generations"),
+    }
+    os.environ.pop("FINER1_RESUME", None)
+    from finer1.params import load_params
+    from tasks import stage
+    from tasks.tracking import prepare_store
+
+    assert __name__ != "__main__" or sys.flags.optimize, "start it by python -O"
+    os.chdir(copy)
+    stage.settle_libraries(load_params(copy / "params.yaml").runtime.threads, is_online=False)
+    prepare_store(copy)
+    import finer1.engines.transformers
+    import finer1.policy.folder
+    import finer1.sft
+    import finer1.tapo.training  # noqa: F401
+
+
+def outputs(copy: Path, stage: str) -> list[Path]:
+    """What DVC removes before the stage runs."""
+    entry = stage_entry(stage, copy)
+    return [copy / path for path in (*entry.get("outs", []), *entry.get("metrics", []))]
+
+
+def run_whole(copy: Path, stage: str, outs: list[Path]) -> None:
+    """Remove the outputs, then run the stage to its end."""
+    clear(outs)
+    child = start(copy, stage)
+    _, status = os.waitpid(child, 0)
+    if status:
+        sys.exit(f"{stage} failed:\n{(copy / 'output').read_text(errors='replace')[-3000:]}")
+
+
+def torture(copy: Path, stage: str, outs: list[Path], seconds: float, draw: random.Random) -> int:
+    """Kill the stage up to three times, as often as it has not ended before, then let it end.
+
+    The store is emptied first, so that it is filled anew. Returns the number of kills.
+    """
+    shutil.rmtree(copy / "models/.generations", ignore_errors=True)
+    kills = 0
+    for _ in range(draw.randint(1, 3)):
+        clear(outs)
+        child = start(copy, stage)
+        time.sleep(draw.uniform(0, seconds))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if not status:
+            break
+        kills += 1
+    run_whole(copy, stage, outs)
+    return kills
+
+
+def start(copy: Path, stage: str) -> int:
+    """Fork a run of the stage, as its command in dvc.yaml says; its output goes to a file."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        os.chdir(copy)
+        log = os.open(copy / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        _, _, _, module, *words = stage_entry(stage, copy)["cmd"].split()
+        sys.argv = [module, *words]
+        runpy.run_module(module, run_name="__main__")
+        code = 0
+    except SystemExit as error:
+        code = int(error.code or 0)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def clear(outs: list[Path]) -> None:
+    """Remove outputs."""
+    for path in outs:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def fingerprint(copy: Path, outs: list[Path]) -> dict[str, str]:
+    """SHA-256 of what the stage wrote; of metrics without what varies between equal runs."""
+    found: dict[str, str] = {}
+    for path in outs:
+        if path.parent.name == "metrics":
+            values = json.loads(path.read_text(encoding="utf-8"))
+            kept = {name: value for name, value in values.items() if not name.startswith(VARYING)}
+            found[path.name] = json.dumps(kept, sort_keys=True)
+        elif path.is_dir():
+            found |= {f"{path.name}/{name}": sha for name, sha in tree(path).items()}
+        else:
+            found |= {path.name: tree(path.parent)[path.name]}
+    return found
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), tuple(sys.argv[3:]) or STAGES)
