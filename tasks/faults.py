@@ -27,9 +27,10 @@ def judge(error: Exception) -> tuple[int, str]:
     """The exit code, and what to say; an error that was not meant for the user is printed whole."""
     if is_disk_full(error):
         # Of a library, it names no place; ours says already what is needed and what is free.
-        told = error.strerror if isinstance(error, OSError) else None
-        is_told = told is not None and "are free" in told
-        return MACHINE, told if is_told else f"{error} ({disk_full(Path.cwd() / 'x', 0).strerror})"
+        told = (error.strerror or "") if isinstance(error, OSError) else ""
+        if "are free" in told:
+            return MACHINE, told
+        return MACHINE, f"{error} ({disk_full(Path.cwd() / 'x', 0).strerror})"
     if isinstance(error, ConnectionError | MemoryError):
         return MACHINE, str(error) or "out of memory"
     is_ours = _is_ours(error)
