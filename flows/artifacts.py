@@ -54,15 +54,14 @@ def find_mlflow_run(line: str) -> str | None:
     return found["run"] if found else None
 
 
-def mlflow_link(run: str, root: Path, page: str = "") -> str:
+def mlflow_link(run: str, root: Path) -> str:
     """Address of an MLflow run: at the tracking server, or where `mlflow ui` will serve the file.
 
-    page: of the run, such as `artifacts/report.html`.
+    The pages of a run, such as that of its artifacts, have addresses with the experiment's id.
     """
     uri = tracking_uri(root)
     server = uri if uri.startswith(("http://", "https://")) else _MLFLOW_UI
-    address = f"{_PASSWORD.sub('//', server).rstrip('/')}/#/runs/{run}"
-    return f"{address}/{page}" if page else address
+    return f"{_PASSWORD.sub('//', server).rstrip('/')}/#/runs/{run}"
 
 
 def stage_rows(outcome: Outcome, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -121,11 +120,14 @@ def publish_summary(outcomes: Sequence[Outcome], root: Path, run: str | None) ->
     links = {"report": f"`{report}`"} if report.exists() else {}
     reported = [item.mlflow_run for item in outcomes if item.stage == "report" and item.mlflow_run]
     if reported:
-        address = mlflow_link(reported[0], root, f"artifacts/{report.name}")
-        links["report in MLflow"] = address
+        address = mlflow_link(reported[0], root)
+        links["run with the report as artifact"] = address
         with harmless():
             create_link_artifact(
-                address, link_text="report", key="report", description=_how_to_see(root)
+                address,
+                link_text="run with the report as artifact",
+                key="report",
+                description=_how_to_see(root),
             )
     if run:
         links["MLflow"] = f"{mlflow_link(run, root)} ({_how_to_see(root)})"

@@ -30,7 +30,6 @@ def print_summary(root: Path) -> None:
 report    {root / params.paths.report}
 figures   {root / params.paths.results}
 MLflow    {as_typed("mlflow ui --backend-store-uri sqlite:///mlflow.db", root)}
-Prefect   {as_typed("python -m flows.pipeline", root)}
-  to watch it: {as_typed("prefect server start", root)}
+Prefect   {as_typed("python -m flows.deploy", root)}
 now your images, FOLDER with one sub-folder per sub-category, WORD for what all of them show:
   {as_typed("finer1 data add FOLDER --category WORD", root)}""")

@@ -59,6 +59,8 @@ mlflow-server)
     # Clients send artifacts through the server: they need no key of the store.
     export MLFLOW_ARTIFACTS_DESTINATION=${FINER1_ARTIFACTS:-s3://mlflow}
     export MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false
+    # Its jobs are for evaluations that are asked for in its UI; they keep seven processes busy.
+    export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
     if [[ $MLFLOW_ARTIFACTS_DESTINATION == s3://* ]]; then s3_keys; fi
     unset password
     # One: of several, uvicorn ends those that a busy machine keeps from answering for 5 s.
