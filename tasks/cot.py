@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from finer1.data_params import CotParams
-from finer1.engines.interface import EngineSettings, load_engine
+from finer1.engines.interface import Engine, EngineSettings, load_engine
 from finer1.engines.store import GenerationStore
 from finer1.images import ImageArchive
 from finer1.progress import Progress
@@ -85,21 +85,7 @@ def _ask_teacher(
     opener = CaseOpener(params.paths.concepts, params.paths.images, sft, settings.show_concepts)
 
     labels = labels_by_category(splits)
-    engine = load_engine(
-        settings.engine,
-        EngineSettings(
-            model=None,
-            labels=labels,
-            device=params.runtime.device,
-            server=context.server,
-            api_key=context.api_key,
-            teacher=params.runtime.teacher,
-            home=context.home,
-            shards=engine_shards(
-                params.runtime, settings.engine, params.runtime.teacher.tensor_parallel
-            ),
-        ),
-    )
+    engine = _load_teacher(context, labels)
     store = GenerationStore(context.store, params.runtime.batch_size)
     teacher = StoredTeacher(engine, store, settings, context.log)
     order = images if settings.total is None else take_turns(images, params.seed)
@@ -126,6 +112,23 @@ def _ask_teacher(
         extra |= {"cot/faulty": outcome.faults.total()}
         extra |= {f"cot/faulty_{reason}": outcome.faults[reason] for reason in REASONS}
     return outcome, extra, teacher.seconds
+
+
+def _load_teacher(context: Context, labels: dict[str, tuple[str, ...]]) -> Engine:
+    runtime, name = context.params.runtime, context.params.cot.engine
+    return load_engine(
+        name,
+        EngineSettings(
+            model=None,
+            labels=labels,
+            device=runtime.device,
+            server=context.server,
+            api_key=context.api_key,
+            teacher=runtime.teacher,
+            home=context.home,
+            shards=engine_shards(runtime, name, runtime.teacher.tensor_parallel),
+        ),
+    )
 
 
 def _advise(

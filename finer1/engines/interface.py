@@ -68,7 +68,7 @@ class Shards:
     """That each of them takes, where there are any."""
     address: str | None
     """Of a Ray cluster; None starts one for the stage."""
-    environ: Mapping[str, str]
+    variables: Mapping[str, str]
     """Environment of the processes, beside the cluster's own."""
     folder: Path
     """Where they work: what relative paths of the settings are relative to."""

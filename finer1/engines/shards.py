@@ -200,7 +200,7 @@ def _start_cluster(ray: Any, settings: EngineSettings, shards: Shards) -> dict[s
         }
         ray.init(
             address=shards.address or "local",
-            runtime_env={"env_vars": dict(shards.environ)},
+            runtime_env={"env_vars": dict(shards.variables)},
             logging_level=logging.ERROR,
             log_to_driver=False,
             **({} if shards.address else own),

@@ -26,10 +26,10 @@ def test_vllm_takes_as_many_gpus_as_hold_a_model(runtime, engine, gpus, monkeypa
     monkeypatch.setenv("FINER1_API_KEY", "secret")
     shards = engine_shards(runtime.model_copy(update={"shards": 2}), engine, 4)
     assert (shards.number, shards.gpus, shards.address) == (2, gpus, None)
-    assert shards.environ["HF_HUB_OFFLINE"] == "1"
-    assert shards.environ["PYTHONPATH"].split(os.pathsep)[0] == os.getcwd()
+    assert shards.variables["HF_HUB_OFFLINE"] == "1"
+    assert shards.variables["PYTHONPATH"].split(os.pathsep)[0] == os.getcwd()
     assert shards.folder == Path.cwd()
-    assert "secret" not in shards.environ.values()
+    assert "secret" not in shards.variables.values()
 
 
 def test_a_cluster_is_joined_where_its_address_is_set_and_no_other(runtime, monkeypatch):

@@ -3,7 +3,7 @@ import threading
 import httpx
 import pytest
 
-from finer1.serving.protocol import ATTEMPTS, JsonServer, as_ready, connect
+from finer1.serving.protocol import REFUSALS, JsonServer, as_ready, connect
 
 
 class NoWait(threading.Event):
@@ -59,7 +59,7 @@ def test_each_retry_is_one_warning_with_trouble_and_delay(caplog):
     with pytest.raises(ConnectionError):
         server.call("GET", "models", None)
     messages = [record.getMessage() for record in caplog.records if "trying" in record.message]
-    assert len(messages) == ATTEMPTS - 1
+    assert len(messages) == REFUSALS - 1
     assert messages[1].startswith("http://127.0.0.1:1/v1/models: ConnectError: ")
     assert messages[1].endswith("; trying again in 1.0 s")
 
