@@ -19,6 +19,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,11 +51,22 @@ class Journal:
         cut_torn_line(folder / _LINES)
 
     def append(self, kind: str, **content: object) -> None:
-        """Add one record, with the time; several threads may."""
+        """Add one record, with the time; several threads may.
+
+        Raises OSError when it cannot be written; the records before it stay whole then.
+        """
         entry = {"kind": kind, "time": int(time.time() * 1000), **content}
         line = json.dumps(entry, default=str) + "\n"
-        with self._mutex, (self.folder / _LINES).open("a", encoding="utf-8") as file:
-            file.write(line)
+        path = self.folder / _LINES
+        with self._mutex:
+            start = path.stat().st_size if path.exists() else 0
+            try:
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(line)
+            except OSError:
+                with suppress(OSError):  # A full disk takes the beginning of a line.
+                    os.truncate(path, start)
+                raise
 
     def new_file(self, name: str) -> Path:
         """A path for an attachment that ends with `name`; records hold it relative to `folder`."""
@@ -79,12 +91,14 @@ class Journal:
         return path.relative_to(self.folder).as_posix()
 
     def read(self) -> list[Entry]:
-        """The records since the last call, in order; of one thread alone."""
+        """The whole records since the last call, in order; of one thread alone."""
         with self._mutex, (self.folder / _LINES).open("rb") as file:
             file.seek(self._offset)
             content = file.read()
+            content = content[: content.rfind(b"\n") + 1]
+            entries = [json.loads(line) for line in content.splitlines()]
             self._offset += len(content)
-        return [json.loads(line) for line in content.splitlines()]
+        return entries
 
     def rewind(self) -> None:
         """Let `read` begin with the first record again."""

@@ -1,7 +1,9 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -43,6 +45,40 @@ def test_only_a_torn_last_line_is_lost(tmp_path, cut):
     lines.write_bytes(content[:-cut])
     kinds = [(entry["kind"], entry.get("step")) for entry in take_journal(journal.folder).read()]
     assert kinds == [("start", None), ("metrics", 1)]
+
+
+@contextmanager
+def full_disk(file, room):
+    """Let files grow to the size of `file` and `room` bytes more, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_line_that_the_disk_took_in_part_costs_no_other(tmp_path):
+    journal, _ = new_journal(tmp_path, "sft", START)
+    journal.append("metrics", step=1, values={})
+    lines = journal.folder / "journal.jsonl"
+    before = lines.read_bytes()
+    with full_disk(lines, 10), pytest.raises(OSError, match="too large"):
+        journal.append("metrics", step=2, values={})
+    assert lines.read_bytes() == before
+    journal.append("end", status="FINISHED")
+    assert [entry["kind"] for entry in journal.read()] == ["start", "metrics", "end"]
+
+
+def test_a_torn_line_is_read_when_it_is_whole(tmp_path):
+    journal, _ = new_journal(tmp_path, "sft", START)
+    with (journal.folder / "journal.jsonl").open("a") as lines:
+        lines.write('{"kind": "end"')
+        lines.flush()
+        assert [entry["kind"] for entry in journal.read()] == ["start"]
+        assert journal.read() == []
+        lines.write("}\n")
+    assert journal.read() == [{"kind": "end"}]
 
 
 def test_a_held_journal_is_nobody_elses(tmp_path):
