@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,6 +60,7 @@ class Tracker:
         self._clears_up = False
         self._mutex = threading.Lock()
         self._is_closed = False
+        self._status: Status = "FAILED"
         self._changed = threading.Event()
         self._known = threading.Event()
         self._closing = threading.Event()
@@ -136,8 +137,10 @@ class Tracker:
             self._sampler.stop()
         if metrics:
             self.log_apart({name: float(value) for name, value in metrics.items()}, 0)
-        self._record(lambda: self._journal.append("end", status=status))
+        self._status = status
         self._close()
+        with suppress(OSError):  # Also when the records ended before, for want of space.
+            self._journal.append("end", status=status)
         if self._trouble and not self._known.is_set():  # It has never answered.
             self._patience_s = 0.0
         self._deadline = time.monotonic() + self._patience_s
@@ -190,6 +193,8 @@ class Tracker:
                 self._trouble = ""
                 self._known.set()
                 if is_last:
+                    if not self._sender.is_ended:
+                        store[0].set_terminated(self._sender.run_id, self._status)
                     self._journal.remove()
                     return
                 if self._clears_up:

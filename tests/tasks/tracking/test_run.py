@@ -6,8 +6,16 @@ import time
 import pytest
 from PIL import Image
 
-from tasks.tracking import EXPERIMENT, prepare_store, start_pipeline_run, start_run, sync
+from tasks.tracking import (
+    EXPERIMENT,
+    find_journals,
+    prepare_store,
+    start_pipeline_run,
+    start_run,
+    sync,
+)
 from tests.tasks.tracking.faulty_server import FAULTS, faulty_server
+from tests.tasks.tracking.test_journal import full_disk
 
 RED = Image.new("RGB", (8, 8), (255, 0, 0))
 
@@ -97,6 +105,33 @@ def test_a_failed_stage_has_a_failed_run(store):
     tracker = start_run("failing", {}, {}, store / "failing.jsonl", store)
     tracker.finish({}, "FAILED")
     assert [run.info.status for run in runs_of(store, "failing")] == ["FAILED"]
+
+
+def test_a_stage_that_finished_on_a_full_disk_has_a_finished_run(store, capsys):
+    tracker = start_run("full", {}, {}, store / "full.jsonl", store)
+    run = tracker.run_id()
+    assert run is not None
+    with full_disk(tracker._journal.folder / "journal.jsonl", 10):
+        tracker.log_apart({"loss/total": 2.0}, 1)
+    tracker.finish({}, "FINISHED")
+    assert "the run's records end here" in capsys.readouterr().err
+    assert client_of(store).get_run(run).info.status == "FINISHED"
+    assert find_journals(store) == []
+
+
+def test_an_end_that_could_not_be_recorded_is_still_told(store, monkeypatch):
+    tracker = start_run("no end", {}, {}, store / "end.jsonl", store)
+    run = tracker.run_id()
+    append = tracker._journal.append
+
+    def append_but_the_end(kind, **content):
+        if kind == "end":
+            raise OSError("no space left")
+        append(kind, **content)
+
+    monkeypatch.setattr(tracker._journal, "append", append_but_the_end)
+    tracker.finish({}, "FINISHED")
+    assert client_of(store).get_run(run).info.status == "FINISHED"
 
 
 def test_what_a_killed_process_was_sending_is_continued(store):
