@@ -141,8 +141,9 @@ class Tracker:
         self._close()
         with suppress(OSError):  # Also when the records ended before, for want of space.
             self._journal.append("end", status=status)
-        if self._trouble and not self._known.is_set():  # It has never answered.
-            self._patience_s = 0.0
+        if self._trouble:  # None is left for what has never answered.
+            patience = PATIENCE_S if self._known.is_set() else 0.0
+            self._patience_s = min(self._patience_s, patience)
         self._deadline = time.monotonic() + self._patience_s
         self._closing.set()
         self._changed.set()

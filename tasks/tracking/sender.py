@@ -56,13 +56,25 @@ class Sender:
         self._read()
         return len(self._waiting)
 
-    def send(self, client: Any, experiment: str, should_stop: Callable[[], bool]) -> int:
-        """Send what is there; returns the number of records sent.
+    def send(self, client: Any, experiment: str, should_stop: Callable[[], bool]) -> None:
+        """Send what is there.
 
         Raises whatever the client raises, NotYet, or Gone; what was sent until then stays sent.
         """
-        self._check(client)
-        self._read()
+        try:
+            self._check(client)
+            self._read()
+            self._send_waiting(client, experiment, should_stop)
+        except Exception:
+            self._is_checked = False  # The run may have been deleted meanwhile.
+            raise
+
+    def end_killed(self, client: Any) -> None:
+        """End a run whose process was killed."""
+        if not self.is_ended and self.run_id is not None:
+            client.set_terminated(self.run_id, "KILLED")
+
+    def _send_waiting(self, client: Any, experiment: str, should_stop: Callable[[], bool]) -> None:
         before = self._sent
         try:
             for count in self._groups():
@@ -76,12 +88,6 @@ class Sender:
         finally:
             if self._sent > before:
                 self._save()
-        return self._sent - before
-
-    def end_killed(self, client: Any) -> None:
-        """End a run whose process was killed."""
-        if not self.is_ended and self.run_id is not None:
-            client.set_terminated(self.run_id, "KILLED")
 
     def _read(self) -> None:
         for entry in self._journal.read():
@@ -171,12 +177,7 @@ class Sender:
         from mlflow.entities import Metric
 
         metrics = [
-            Metric(
-                _NOT_IN_A_NAME.sub("_", name)[:_NAME_CHARACTERS],
-                value,
-                entry["time"],
-                entry["step"],
-            )
+            Metric(_allowed(name), value, entry["time"], entry["step"])
             for entry in group
             for name, value in entry["values"].items()
         ]
@@ -238,11 +239,6 @@ def _send_inputs(client: Any, run: str, folder: Path, entry: Entry) -> None:
     client.log_inputs(run, inputs)
 
 
-def _send_tags(client: Any, run: str, folder: Path, entry: Entry) -> None:
-    for name, value in entry["values"].items():
-        client.set_tag(run, name, value)
-
-
 def _send_end(client: Any, run: str, folder: Path, entry: Entry) -> None:
     client.set_terminated(run, entry["status"], entry["time"])
 
@@ -262,7 +258,6 @@ _SENDING: dict[str, Callable[[Any, str, Path, Entry], None]] = {
     "image": _send_image,
     "table": _send_table,
     "inputs": _send_inputs,
-    "tags": _send_tags,
     "model": send_model,
     "end": _send_end,
 }

@@ -119,6 +119,18 @@ def test_a_stage_that_finished_on_a_full_disk_has_a_finished_run(store, capsys):
     assert find_journals(store) == []
 
 
+def test_a_run_that_is_deleted_while_it_goes_on_ends_its_records_at_once(store, capsys):
+    tracker = start_run("deleted", {}, {}, store / "deleted.jsonl", store)
+    run = tracker.run_id()
+    client_of(store).delete_run(run)
+    start = time.monotonic()
+    tracker.log({"loss/total": 2.0}, 1)
+    tracker.finish({}, "FINISHED")
+    assert time.monotonic() - start < 20.0
+    assert "the run was deleted in MLflow" in capsys.readouterr().err
+    assert find_journals(store) == []
+
+
 def test_an_end_that_could_not_be_recorded_is_still_told(store, monkeypatch):
     tracker = start_run("no end", {}, {}, store / "end.jsonl", store)
     run = tracker.run_id()
