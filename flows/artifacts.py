@@ -29,11 +29,11 @@ from finer1.report.table import run_table
 from flows.processes import as_typed
 from flows.progress_lines import Step
 from tasks.tracking import tracking_uri
+from tasks.tracking.store import shown_uri
 
 _MLFLOW_UI = "http://127.0.0.1:5000"
 """Where `mlflow ui` serves a store that is a file."""
 _RUN_LINE = re.compile(r"(?:^|: )(?P<stage>[\w@]+): MLflow run (?P<run>[0-9a-f]{32})$")
-_PASSWORD = re.compile(r"//[^/@\s]*@")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def mlflow_link(run: str, root: Path) -> str:
     """
     uri = tracking_uri(root)
     server = uri if uri.startswith(("http://", "https://")) else _MLFLOW_UI
-    return f"{_PASSWORD.sub('//', server).rstrip('/')}/#/runs/{run}"
+    return f"{shown_uri(server).rstrip('/')}/#/runs/{run}"
 
 
 def stage_rows(outcome: Outcome, metrics: Mapping[str, float]) -> list[dict[str, Any]]:

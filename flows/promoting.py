@@ -12,7 +12,7 @@ from finer1.params import Params, load_params
 from tasks.exit_codes import MACHINE
 
 _PATIENCE_S = 5.0
-"""For the registry, after a pipeline run."""
+"""For the registry alone, after a pipeline run."""
 
 
 @dataclass(frozen=True)
@@ -23,36 +23,52 @@ class Promotion:
     is_champion: bool
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """The trained model and its answers."""
+
+    params: Params
+    answers: dict[str, Any]
+    """Of base and tapo."""
+    weights: str
+    """SHA-256 of paths.tapo."""
+
+
 def promote() -> None:
     """Make the trained model champion of the registry, if its answers are better than the other's.
 
     Example: finer1 promote
     """
-    from tasks.tracking.store import first_line
+    from tasks.tracking.store import first_line, store_errors
 
+    candidate = _read_candidate(Path.cwd())
     try:
-        print(promote_candidate(Path.cwd()).sentence)
-    except ValueError:
-        raise
-    except Exception as error:
+        print(_decide(candidate, Path.cwd()).sentence)
+    except store_errors() as error:
         print(f"MLflow does not answer: {first_line(error)}")
         raise typer.Exit(MACHINE) from error
 
 
 def promote_after_run(root: Path) -> str:
-    """The same at the end of a pipeline run, which nothing here may fail or keep waiting.
+    """The same at the end of a pipeline run, which no registry may fail or keep waiting.
 
-    Returns a sentence; empty when there is nothing to promote.
+    Returns a sentence.
     """
+    from tasks.tracking.store import first_line
+
     found: list[str] = []
+    try:
+        candidate = _read_candidate(root)
+    except (ValueError, OSError) as error:
+        return f"left as it is: {error}"
 
     def work() -> None:
         try:
-            found.append(promote_candidate(root).sentence)
-        except ValueError:
-            found.append("")  # not all stages have run
+            found.append(_decide(candidate, root).sentence)
+        except ValueError as error:
+            found.append(f"left as it is: {error}")
         except Exception as error:
-            found.append(f"left as it is ({type(error).__name__}); later: finer1 promote")
+            found.append(f"left as it is ({first_line(error)}); later: finer1 promote")
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -66,9 +82,12 @@ def promote_candidate(root: Path) -> Promotion:
     Raises ValueError when the model is not trained or not scored, or its version not in MLflow;
     and what MLflow raises.
     """
+    return _decide(_read_candidate(root), root)
+
+
+def _read_candidate(root: Path) -> _Candidate:
+    """What is on this disk, however long it takes to read; and mlflow, in the caller's thread."""
     from finer1.files import sha256_folder
-    from tasks.tracking import open_store
-    from tasks.tracking.registry import CHAMPION, find_alias, find_weights, make_champion
     from tasks.tracking.store import load_mlflow
 
     params = load_params(root / "params.yaml")
@@ -76,8 +95,17 @@ def promote_candidate(root: Path) -> Promotion:
     weights = sha256_folder(root / params.paths.tapo)
     _check_scored(root / params.paths.predictions / "tapo.jsonl", weights)
     load_mlflow()
+    return _Candidate(params, answers, weights)
+
+
+def _decide(candidate: _Candidate, root: Path) -> Promotion:
+    """What needs the registry."""
+    from tasks.tracking import open_store
+    from tasks.tracking.registry import CHAMPION, find_alias, find_weights, make_champion
+
+    params, answers = candidate.params, candidate.answers
     client, _ = open_store(root)
-    version = find_weights(client, weights)
+    version = find_weights(client, candidate.weights)
     if version is None:
         raise ValueError(
             f"{params.paths.tapo} is not in the registry; finer1 sync brings it there if its run "
@@ -96,7 +124,9 @@ def promote_candidate(root: Path) -> Promotion:
 
 
 def _check_scored(predictions: Path, weights: str) -> None:
-    """Raise ValueError when the answers are those of other weights."""
+    """Raise ValueError when there are no answers, or they are those of other weights."""
+    if not predictions.exists():
+        raise ValueError(f"{predictions} is missing; run the stages first: finer1 run")
     with predictions.open(encoding="utf-8") as rows:
         identity = json.loads(rows.readline() or "{}").get("identity", "")
     if weights not in identity:

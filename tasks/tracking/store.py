@@ -24,12 +24,14 @@ _ENVIRONMENT = {
 }
 _SHOWN = 160
 """Characters of an error, whose libraries nest their messages."""
-_PASSWORD = re.compile(r"//[^/@\s]*@")
+_PASSWORD = re.compile(r"//[^/\s]*@")
 
 
 def tracking_uri(root: Path) -> str:
-    """Address of the tracking store."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+    """Address of the tracking store; a SQLite file by its whole path, below `root` otherwise."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    database = _database(uri)
+    return f"sqlite:///{root.resolve() / database}" if database else uri
 
 
 def shown_uri(uri: str) -> str:
@@ -117,10 +119,17 @@ def experiment_id(client: Any, root: Path) -> str:
     return str(client.create_experiment(EXPERIMENT, artifact_location=location))
 
 
+def store_errors() -> tuple[type[Exception], ...]:
+    """What is raised when the store does not answer, or is none."""
+    from mlflow.exceptions import MlflowException
+
+    return (MlflowException, OSError, RuntimeError)
+
+
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, without passwords."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return shown_uri(text[:_SHOWN])
+    return shown_uri(text)[:_SHOWN]  # In this order: half a password has no @ after it.
 
 
 def _database(uri: str) -> Path | None:

@@ -41,7 +41,7 @@ def test_a_stage_prints_the_line_that_is_looked_for(repository):
         ("", f"http://127.0.0.1:5000/#/runs/{RUN}"),
         ("sqlite:////x/mlflow.db", f"http://127.0.0.1:5000/#/runs/{RUN}"),
         ("http://10.0.0.5:5000/", f"http://10.0.0.5:5000/#/runs/{RUN}"),
-        ("https://me:secret@tracking.example", f"https://tracking.example/#/runs/{RUN}"),
+        ("https://me:sec@ret@tracking.example", f"https://tracking.example/#/runs/{RUN}"),
     ],
 )
 def test_a_link_leads_to_the_run_and_holds_no_password(uri, address, tmp_path, monkeypatch):

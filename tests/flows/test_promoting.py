@@ -1,6 +1,7 @@
 """The gate over the files of a run and a real registry, whose versions hold no weights."""
 
 import shutil
+import time
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from finer1.files import sha256_folder
 from finer1.params import load_params
 from finer1.prompts import answer_completion
 from finer1.records import Prediction, Question, write_jsonl
+from flows import promoting
 from flows.promoting import promote_after_run, promote_candidate
 from tasks.tracking import open_store, prepare_store
 from tasks.tracking.registry import CHAMPION, MODEL, WEIGHTS_TAG, find_alias
@@ -102,7 +104,26 @@ def test_answers_of_other_weights_are_no_reason(project):
     train(project, "second")
     with pytest.raises(ValueError, match="is of other weights; run the stages again"):
         promote_candidate(project)
-    assert promote_after_run(project) == ""
+    told = promote_after_run(project)
+    assert told.startswith("left as it is: ")
+    assert "is of other weights; run the stages again" in told
+
+
+def test_a_model_without_answers_is_named(project):
+    (project / load_params(project / "params.yaml").paths.predictions / "tapo.jsonl").unlink()
+    with pytest.raises(ValueError, match=r"tapo\.jsonl is missing; run the stages first"):
+        promote_candidate(project)
+
+
+def test_weights_that_take_long_to_read_are_promoted_all_the_same(project, monkeypatch):
+    def read_slowly(folder):
+        time.sleep(1.0)
+        return sha256_folder(folder)
+
+    promote_candidate(project)  # what is imported is imported
+    monkeypatch.setattr("finer1.files.sha256_folder", read_slowly)
+    monkeypatch.setattr(promoting, "_PATIENCE_S", 0.9)
+    assert promote_after_run(project) == "version 1 of finer1 is champion"
 
 
 def test_the_gain_that_is_wanted_is_a_setting(project):
