@@ -238,8 +238,8 @@ def _environment(root: Path, data_root: Path | None) -> dict[str, str]:
     environ = {
         "FINER1_HOME": str(root.absolute()),
         "FINER1_STORE": str(root / "models/.generations"),
-        "MLFLOW_TRACKING_URI": tracking_uri(root),
         **stage_environment(),
+        "MLFLOW_TRACKING_URI": tracking_uri(root),
     }
     if data_root:
         environ["FINER1_DATA_ROOT"] = str(data_root)

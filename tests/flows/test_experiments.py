@@ -103,6 +103,13 @@ def test_a_value_of_params_yaml_is_one_for_hydra(value):
     assert str(override.value()) == str(value)
 
 
+@pytest.mark.parametrize("given", ["", "sqlite:///mlflow.db"])
+def test_a_trial_tracks_in_the_projects_store(tmp_path, monkeypatch, given):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    environ = experiments._environment(tmp_path, None)
+    assert environ["MLFLOW_TRACKING_URI"] == f"sqlite:///{tmp_path}/mlflow.db"
+
+
 def test_trials_of_the_same_folders_hash_them_once(project, monkeypatch):
     params = load_params(project / "params.yaml")
     asked = []
