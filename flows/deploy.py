@@ -180,6 +180,7 @@ class Children:
 
 def _look_out(children: Children) -> None:
     from prefect import get_client
+    from prefect.exceptions import PrefectException
 
     from flows.zombies import end_dead_flow_runs
 
@@ -189,7 +190,7 @@ def _look_out(children: Children) -> None:
             with get_client(sync_client=True) as client:
                 for name in end_dead_flow_runs(client):
                     print(f"marked as crashed: {name}", flush=True)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, PrefectException) as error:
             print(f"the server does not answer: {error}", flush=True)
         time.sleep(_LOOK_S)
 

@@ -8,6 +8,7 @@ them at its start, and `flows.deploy` as long as it is up.
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
 from finer1.lifetime import dying_with_parent
@@ -53,8 +55,9 @@ def end_dead_flow_runs(client: SyncPrefectClient) -> list[str]:
     ):
         labels = {name: str(value) for name, value in run.labels.items()}
         if run.state and is_dead(run, labels, datetime.now(UTC)):
-            client.set_flow_run_state(run.id, _end_of(run.state), force=True)
-            ended.append(run.name)
+            with suppress(ObjectNotFound):  # deleted since it was read
+                client.set_flow_run_state(run.id, _end_of(run.state), force=True)
+                ended.append(run.name)
     return ended
 
 

@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import pytest
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Paused, Pending, Running, Suspended
 
-from flows.zombies import is_dead
+from flows.zombies import end_dead_flow_runs, is_dead
 from tasks.origin import process_birth, process_tags
 
 NOW = datetime.now(UTC)
@@ -78,6 +79,27 @@ def test_a_suspended_run_needs_no_process(dead_pid):
 def test_processes_of_another_machine_are_not_judged(dead_pid):
     elsewhere = {**labels_of(dead_pid), "host": "elsewhere"}
     assert not is_dead(run_in(Running()), elsewhere, NOW)
+
+
+def test_a_run_that_was_deleted_since_it_was_read_ends_no_look_out(dead_pid):
+    deleted, other = run_in(Running()), run_in(Running())
+    for run in (deleted, other):
+        run.labels = labels_of(dead_pid)
+    told = []
+
+    class Client:
+        """What Prefect's does where a run is deleted between the two calls."""
+
+        def read_flow_runs(self, **_):
+            return [deleted, other]
+
+        def set_flow_run_state(self, run, state, force):
+            if run == deleted.id:
+                raise ObjectNotFound(ValueError("404"))
+            told.append((run, state.type, force))
+
+    assert end_dead_flow_runs(Client()) == [other.name]
+    assert told == [(other.id, StateType.CRASHED, True)]
 
 
 def test_the_states_looked_at_are_those_of_work():
