@@ -12,13 +12,14 @@ from typing import Annotated
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.artifacts import artifact_key, harmless, progress_sender
 from flows.choices import ExperimentName, SettingName
 from flows.processes import stage_environment, stream
 from flows.progress_lines import Reporter, Step
-from flows.stage_task import error_of, is_worth_retrying
+from flows.stage_task import error_of
 from flows.turns import hold_in_turn
 from flows.updating import start_flow_run, turn_sayer
 
@@ -48,10 +49,9 @@ def experiments(
     """
     start_flow_run()
     root = Path.cwd()
-    with hold_in_turn(root, turn_sayer()):
-        pass  # The command holds the folder itself; here the run waits for its turn.
     words = command_words(names, setting, seeds, jobs, again, data_root)
-    run_command.with_options(task_run_name="-".join(names))(words, root)
+    with hold_in_turn(root, turn_sayer()):
+        run_command.with_options(task_run_name="-".join(names))(words, root)
 
 
 def command_words(
@@ -72,12 +72,7 @@ def command_words(
     return [*words, "--again"] if again else words
 
 
-@task(
-    name="experiments",
-    cache_policy=NO_CACHE,
-    retry_condition_fn=is_worth_retrying,
-    persist_result=False,
-)
+@task(name="experiments", cache_policy=NO_CACHE, persist_result=False)
 def run_command(words: Sequence[str], root: Path) -> None:
     """Run the experiments; their runs become a table and a progress, their tables pages.
 
@@ -93,7 +88,7 @@ def run_command(words: Sequence[str], root: Path) -> None:
 
     command = [sys.executable, "-m", "flows.experiments", *words]
     try:
-        code = stream(command, root, stage_environment(), take)
+        code = stream(command, root, _environment(), take)
     finally:
         reporter.close()
     _publish(listener, root)
@@ -123,6 +118,12 @@ class Listener:
             done, total = len(self.rows), max(self._total, len(self.rows))
             return Step(100 * done / total, f"{done}/{total} runs", done == total)
         return None
+
+
+def _environment() -> dict[str, str]:
+    """Of the command, for which this flow run holds the folder."""
+    run = {"FINER1_FLOW_RUN": str(flow_run.get_id()), "FINER1_HELD": "1"}
+    return {**stage_environment(), **run}
 
 
 def _publish(listener: Listener, root: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.experiment_flow import Listener, command_words
+from flows.experiment_flow import Listener, _environment, command_words
 
 
 def test_the_form_becomes_the_commands_arguments():
@@ -11,6 +11,12 @@ def test_the_form_becomes_the_commands_arguments():
         "figure_3c shots --jobs 2 --on twin_worlds --seeds 0,1 --root /data --again"
     )
     assert command_words(["shots"], None, [], 1, False, "") == ["shots", "--jobs", "1"]
+
+
+def test_the_command_knows_its_flow_run_and_that_the_folder_is_held_for_it(monkeypatch):
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", "flow-1")
+    environ = _environment()
+    assert (environ["FINER1_FLOW_RUN"], environ["FINER1_HELD"]) == ("flow-1", "1")
 
 
 def test_no_experiment_at_all_is_refused():
