@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,13 +31,14 @@ def sync_journals(root: Path) -> int:
     from tasks.tracking.store import shown_uri
 
     uri = shown_uri(tracking_uri(root))
-    num_journals = len(find_journals(root))
-    if not num_journals:
+    journals = find_journals(root)
+    num_journals = len(journals)
+    if not journals:
         print(f"nothing waits for {uri}")
         return 0
     print(f"{num_journals} runs wait for {uri}")
     num_told = num_failed = 0
-    for found in _bounded(root):
+    for found in _bounded(root, journals):
         words = {
             "sent": f"{found.num_sent} records sent",
             "held": "left alone: its process is still running",
@@ -54,7 +55,7 @@ def sync_journals(root: Path) -> int:
     return MACHINE if num_failed else 0
 
 
-def _bounded(root: Path) -> "Iterator[Synced]":
+def _bounded(root: Path, journals: Sequence[Path]) -> "Iterator[Synced]":
     """What sync yields, until one run takes longer than `_PATIENCE_S`."""
     from tasks.tracking import sync
 
@@ -62,7 +63,7 @@ def _bounded(root: Path) -> "Iterator[Synced]":
 
     def work() -> None:
         try:
-            for item in sync(root):
+            for item in sync(root, journals):
                 found.put(item)
         finally:
             found.put(None)

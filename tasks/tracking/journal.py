@@ -28,6 +28,8 @@ from finer1.files import write_json
 FOLDER = Path("logs/tracking")
 _LINES, _FILES, _SENT, _LOCK = "journal.jsonl", "files", "sent.json", "lock"
 _NEW, _DONE = ".new-", ".done-"
+_BIRTH_S = 60.0
+"""Within it a new journal has its lock and appears."""
 _ODD = re.compile(r"[^\w.-]+", re.ASCII)
 
 Entry = dict[str, Any]
@@ -127,13 +129,12 @@ class Journal:
         self._lock.close()
 
 
-def new_journal(root: Path, name: str, start: Mapping[str, object]) -> tuple[Journal, str]:
-    """A journal whose first record is `start`, and the key of its run, which no other run has.
+def new_journal(folder: Path, name: str, start: Mapping[str, object]) -> tuple[Journal, str]:
+    """A journal in `folder` whose first record is `start`, and the key of its run, its own alone.
 
     It appears whole and held, so that nobody takes it for one that was left behind.
     """
     key = uuid.uuid4().hex
-    folder = journals_folder(root)
     title = f"{time.time_ns():020d}-{_ODD.sub('_', name)[:60]}-{key[:8]}"
     new = folder / (_NEW + title)
     new.mkdir(parents=True)
@@ -145,12 +146,14 @@ def new_journal(root: Path, name: str, start: Mapping[str, object]) -> tuple[Jou
 
 
 def find_journals(root: Path) -> list[Path]:
-    """Folders of the journals that are there, the oldest first; deletes what removal left."""
+    """Folders of the journals that are there, the oldest first; deletes what kills left."""
     folder = journals_folder(root)
     if not folder.is_dir():
         return []
     for rest in folder.glob(f"{_DONE}*"):
         shutil.rmtree(rest, ignore_errors=True)
+    for rest in folder.glob(f"{_NEW}*"):
+        _remove_unborn(rest)
     return sorted(path for path in folder.iterdir() if (path / _LINES).exists() and _is_whole(path))
 
 
@@ -175,6 +178,16 @@ def cut_torn_line(file: Path) -> None:
         if content and not content.endswith(b"\n"):
             with file.open("r+b") as lines:
                 lines.truncate(content.rfind(b"\n") + 1)
+
+
+def _remove_unborn(folder: Path) -> None:
+    """Remove a journal that a kill ended before it appeared, unless it is being made just now."""
+    with suppress(FileNotFoundError):
+        if time.time() - folder.stat().st_mtime < _BIRTH_S:
+            return
+        if lock := _locked(folder / _LOCK):
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.close()
 
 
 def _is_whole(path: Path) -> bool:

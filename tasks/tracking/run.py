@@ -7,6 +7,7 @@ seconds over the whole run, and what did not reach it stays in the journal for `
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from tasks.origin import origin_tags
-from tasks.tracking.journal import Journal, cut_torn_line, new_journal
+from tasks.tracking.journal import Journal, cut_torn_line, journals_folder, new_journal
 from tasks.tracking.pictures import journal_image, journal_table
 from tasks.tracking.registry import journal_model
 from tasks.tracking.sender import Gone, Sender
@@ -42,7 +43,11 @@ Status = Literal["FINISHED", "FAILED"]
 
 
 class Tracker:
-    """One MLflow run; every method returns at once and leaves the rest to a thread."""
+    """One MLflow run: its methods write to the journal, and a thread sends what is there.
+
+    `run_id` and `finish` wait for the store as long as patience is left; `log_file` and
+    `log_model` read, hash and copy what they are given.
+    """
 
     def __init__(
         self, name: str, journal: Journal, key: str, logs: Path | None, root: Path
@@ -170,7 +175,7 @@ class Tracker:
                 return
             try:
                 write()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._is_closed = True
                 self._warn(f"the run's records end here: {error}; results are not affected")
         self._changed.set()
@@ -217,7 +222,11 @@ class Tracker:
                 self._closing.wait(_PAUSE_S)
 
     def _warn(self, message: str) -> None:
-        print(f"{self._name}: tracking: {message}", file=sys.stderr, flush=True)
+        _warn(self._name, message)
+
+
+def _warn(name: str, message: str) -> None:
+    print(f"{name}: tracking: {message}", file=sys.stderr, flush=True)
 
 
 def start_run(
@@ -256,5 +265,10 @@ def _tracker(
         "tags": {**origin_tags(root, os.environ), **tags},
         "parent": parent or None,
     }
-    journal, key = new_journal(root, name, start)
+    try:
+        journal, key = new_journal(journals_folder(root), name, start)
+    except OSError as error:
+        folder = Path(tempfile.mkdtemp(prefix="finer1-tracking-"))
+        _warn(name, f"{error}; the run's journal is in {folder}; results are not affected")
+        journal, key = new_journal(folder, name, start)
     return Tracker(name, journal, key, logs, root)

@@ -1,6 +1,6 @@
 """What runs left behind in their journals, brought to the store: `finer1 sync`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +11,6 @@ from tasks.tracking.store import first_line, load_mlflow, open_store, tracking_u
 
 State = Literal["sent", "held", "waits", "deleted", "failed"]
 """held: by the process of the run. waits: for the run above it. deleted: the run, in MLflow."""
-_FAILURES_BORNE = 1
-"""With one more the store counts as away."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +38,18 @@ def has_journal(root: Path, key: str) -> bool:
     return any(path.name.endswith(key[:8]) for path in find_journals(root))
 
 
-def sync(root: Path) -> Iterator[Synced]:
+def sync(root: Path, folders: Sequence[Path] | None = None) -> Iterator[Synced]:
     """Send every journal that no process holds, the oldest first; yields what became of each.
 
-    Ends early when the store is away. A run whose process was killed ends as KILLED; the journal
-    of one that was deleted in MLflow is dropped.
+    folders: of the journals, where they are listed already. Ends early when the store is away. A
+    run whose process was killed ends as KILLED; the journal of one that was deleted in MLflow is
+    dropped.
     """
-    if not find_journals(root):
+    waiting = list(find_journals(root) if folders is None else folders)
+    if not waiting:
         return
     load_mlflow()
     store: tuple[Any, str] | None = None
-    failures, waiting = 0, find_journals(root)
     while waiting:
         put_off = []  # A run comes before that above it where the clock was set back.
         for folder in waiting:
@@ -60,12 +59,11 @@ def sync(root: Path) -> Iterator[Synced]:
                 yield Synced(folder.name, "failed", 0, 0, first_line(error))
                 return
             found = _sync_one(root, folder, store, lambda: False)
-            failures += found.state == "failed"
             if found.state == "waits":
                 put_off.append((folder, found))
             else:
                 yield found
-            if failures > _FAILURES_BORNE:
+            if found.state == "failed" and not _answers(store):
                 return
         if len(put_off) == len(waiting):
             yield from (found for _, found in put_off)
@@ -74,10 +72,22 @@ def sync(root: Path) -> Iterator[Synced]:
 
 
 def send_left_behind(root: Path, store: tuple[Any, str], should_stop: Callable[[], bool]) -> None:
-    """The same beside a run, quietly, until something fails or the run ends."""
+    """The same beside a run, quietly, until the store is away or the run ends."""
     for folder in find_journals(root):
-        if should_stop() or _sync_one(root, folder, store, should_stop).state == "failed":
+        if should_stop():
             return
+        found = _sync_one(root, folder, store, should_stop)
+        if found.state == "failed" and not _answers(store):
+            return
+
+
+def _answers(store: tuple[Any, str]) -> bool:
+    """Whether the store is there, so that what it did not take lies with the journal."""
+    client, experiment = store
+    try:
+        return client.get_experiment(experiment) is not None
+    except Exception:
+        return False
 
 
 def _sync_one(
@@ -87,8 +97,7 @@ def _sync_one(
     if journal is None:
         return Synced(folder.name, "held", 0, 0, "")
     sender = Sender(journal, tracking_uri(root), lambda key: has_journal(root, key))
-    state, sent, trouble = _send(sender, store, should_stop)
-    left = sender.num_waiting()
+    state, sent, left, trouble = _send(sender, store, should_stop)
     if state == "deleted" or (state == "sent" and not left):
         journal.remove()
     else:
@@ -98,13 +107,18 @@ def _sync_one(
 
 def _send(
     sender: Sender, store: tuple[Any, str], should_stop: Callable[[], bool]
-) -> tuple[State, int, str]:
-    before = sender.num_waiting()
+) -> tuple[State, int, int, str]:
+    """What became of it, records sent and left, and the trouble."""
     state: State = "sent"
     trouble = ""
+    before = left = 0
     try:
-        sender.send(*store, should_stop)
-        if not sender.num_waiting():
+        before = left = sender.num_waiting()
+        try:
+            sender.send(*store, should_stop)
+        finally:
+            left = sender.num_waiting()
+        if not left:
             sender.end_killed(store[0])
     except Gone:
         state = "deleted"
@@ -112,4 +126,4 @@ def _send(
         state = "waits"
     except Exception as error:
         state, trouble = "failed", first_line(error)
-    return state, before - sender.num_waiting(), trouble
+    return state, before - left, left, trouble

@@ -14,7 +14,7 @@ def test_the_form_becomes_the_commands_arguments():
 
 
 def test_the_command_knows_its_flow_run_and_that_the_folder_is_held_for_it(monkeypatch):
-    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", "flow-1")
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "flow-1")
     environ = _environment()
     assert (environ["FINER1_FLOW_RUN"], environ["FINER1_HELD"]) == ("flow-1", "1")
 

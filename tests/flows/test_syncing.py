@@ -1,7 +1,7 @@
 import pytest
 
 from flows import syncing
-from tasks.tracking.journal import new_journal
+from tasks.tracking.journal import journals_folder, new_journal
 from tests.flows.test_cli import run_cli
 from tests.tasks.tracking.faulty_server import faulty_server
 
@@ -11,7 +11,7 @@ START = {"params": {}, "tags": {}, "parent": None}
 @pytest.fixture
 def left(tmp_path):
     """A folder with the journal of a run that has ended."""
-    journal, _ = new_journal(tmp_path, "sft", START)
+    journal, _ = new_journal(journals_folder(tmp_path), "sft", START)
     journal.append("end", status="FINISHED")
     journal.close()
     return tmp_path

@@ -13,7 +13,7 @@ START = {"params": {}, "tags": {}, "parent": None}
 
 
 def test_records_come_back_in_order_and_once(tmp_path):
-    journal, key = new_journal(tmp_path, "sft", START)
+    journal, key = new_journal(journals_folder(tmp_path), "sft", START)
     journal.append("metrics", step=1, values={"loss/total": 2.0})
     start, metrics = journal.read()
     assert (start["kind"], start["key"], start["name"]) == ("start", key, "sft")
@@ -27,7 +27,7 @@ def test_records_come_back_in_order_and_once(tmp_path):
 def test_a_copied_file_may_go(tmp_path):
     source = tmp_path / "report.html"
     source.write_text("page")
-    journal, _ = new_journal(tmp_path, "report", START)
+    journal, _ = new_journal(journals_folder(tmp_path), "report", START)
     name = journal.attach(source)
     source.unlink()
     assert (journal.folder / name).read_text() == "page"
@@ -35,7 +35,7 @@ def test_a_copied_file_may_go(tmp_path):
 
 @pytest.mark.parametrize("cut", range(1, 60))
 def test_only_a_torn_last_line_is_lost(tmp_path, cut):
-    journal, _ = new_journal(tmp_path, "sft", START)
+    journal, _ = new_journal(journals_folder(tmp_path), "sft", START)
     journal.append("metrics", step=1, values={})
     journal.append("metrics", step=2, values={})
     journal.close()
@@ -59,7 +59,7 @@ def full_disk(file, room):
 
 
 def test_a_line_that_the_disk_took_in_part_costs_no_other(tmp_path):
-    journal, _ = new_journal(tmp_path, "sft", START)
+    journal, _ = new_journal(journals_folder(tmp_path), "sft", START)
     journal.append("metrics", step=1, values={})
     lines = journal.folder / "journal.jsonl"
     before = lines.read_bytes()
@@ -71,7 +71,7 @@ def test_a_line_that_the_disk_took_in_part_costs_no_other(tmp_path):
 
 
 def test_a_torn_line_is_read_when_it_is_whole(tmp_path):
-    journal, _ = new_journal(tmp_path, "sft", START)
+    journal, _ = new_journal(journals_folder(tmp_path), "sft", START)
     with (journal.folder / "journal.jsonl").open("a") as lines:
         lines.write('{"kind": "end"')
         lines.flush()
@@ -82,7 +82,7 @@ def test_a_torn_line_is_read_when_it_is_whole(tmp_path):
 
 
 def test_a_held_journal_is_nobody_elses(tmp_path):
-    journal, _ = new_journal(tmp_path, "sft", START)
+    journal, _ = new_journal(journals_folder(tmp_path), "sft", START)
     assert take_journal(journal.folder) is None
     journal.close()
     assert take_journal(journal.folder) is not None
@@ -94,7 +94,7 @@ def test_a_kill_lets_go_of_a_journal(tmp_path):
         f"held = new_journal(Path(sys.argv[1]), 'sft', {START})\n"
         "print('held', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", script, str(tmp_path)]
+    command = [sys.executable, "-c", script, str(journals_folder(tmp_path))]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
         process.stdout.readline()
@@ -106,18 +106,33 @@ def test_a_kill_lets_go_of_a_journal(tmp_path):
 
 
 def test_a_removed_journal_is_gone_even_if_the_removal_was_cut_short(tmp_path):
-    journal, _ = new_journal(tmp_path, "sft", START)
+    journal, _ = new_journal(journals_folder(tmp_path), "sft", START)
     journal.folder.rename(journal.folder.with_name(f".done-{journal.folder.name}"))
     assert find_journals(tmp_path) == []
     assert list(journals_folder(tmp_path).iterdir()) == []
 
 
+def test_a_journal_that_a_kill_ended_before_it_appeared_is_removed(tmp_path):
+    journal, _ = new_journal(journals_folder(tmp_path), "sft", START)
+    new = journal.folder.rename(journal.folder.with_name(f".new-{journal.folder.name}"))
+    os.utime(new, (0, 0))
+    assert find_journals(tmp_path) == []
+    assert new.exists()  # its process lives
+    journal.close()
+    os.utime(new, (0, 0))
+    assert find_journals(tmp_path) == []
+    assert not new.exists()
+
+
 def test_the_copy_of_a_project_keeps_its_journals_in_the_project(tmp_path, monkeypatch):
     monkeypatch.setenv("FINER1_HOME", str(tmp_path / "home"))
-    journal, _ = new_journal(tmp_path / "copy", "sft", START)
+    journal, _ = new_journal(journals_folder(tmp_path / "copy"), "sft", START)
     assert journal.folder.parent == tmp_path / "home" / "logs" / "tracking"
 
 
 def test_journals_are_found_in_the_order_in_which_they_began(tmp_path):
-    folders = [new_journal(tmp_path, name, START)[0].folder for name in ("tapo", "sft", "a")]
+    folders = [
+        new_journal(journals_folder(tmp_path), name, START)[0].folder
+        for name in ("tapo", "sft", "a")
+    ]
     assert find_journals(tmp_path) == folders

@@ -131,6 +131,24 @@ def test_a_run_that_is_deleted_while_it_goes_on_ends_its_records_at_once(store, 
     assert find_journals(store) == []
 
 
+def test_a_folder_that_takes_no_journal_fails_no_stage(store, monkeypatch, tmp_path, capsys):
+    (tmp_path / "logs").write_text("a file where the folder should be")
+    monkeypatch.setenv("FINER1_HOME", str(tmp_path))
+    tracker = start_run("elsewhere", {}, {}, store / "elsewhere.jsonl", store)
+    tracker.finish({}, "FINISHED")
+    assert "the run's journal is in" in capsys.readouterr().err
+    assert [run.info.status for run in runs_of(store, "elsewhere")] == ["FINISHED"]
+
+
+def test_a_model_that_cannot_be_hashed_ends_the_records_alone(store, tmp_path, capsys):
+    tracker = start_run("odd", {}, {}, store / "odd.jsonl", store)
+    (tmp_path / "empty").mkdir()
+    tracker.log_model(tmp_path / "empty", {"category": "bird"})
+    tracker.finish({}, "FINISHED")
+    assert "the run's records end here" in capsys.readouterr().err
+    assert [run.info.status for run in runs_of(store, "odd")] == ["FINISHED"]
+
+
 def test_an_end_that_could_not_be_recorded_is_still_told(store, monkeypatch):
     tracker = start_run("no end", {}, {}, store / "end.jsonl", store)
     run = tracker.run_id()

@@ -1,9 +1,12 @@
+import shutil
 import time
 
 import pytest
 from PIL import Image
 
-from tasks.tracking import find_journals, start_pipeline_run, start_run, sync
+from tasks.tracking import find_journals, open_store, start_pipeline_run, start_run, sync
+from tasks.tracking.journal import journals_folder, new_journal
+from tasks.tracking.sync import send_left_behind
 from tests.tasks.tracking.faulty_server import faulty_server
 from tests.tasks.tracking.test_run import client_of, runs_of
 
@@ -153,6 +156,40 @@ def test_a_server_that_is_still_away_is_asked_no_more_than_needed(store, away, m
     assert found.state == "failed"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert [found.state for found in sync(store)] == ["sent", "sent"]
+
+
+def left_behind(name, store, kind=None, **content):
+    """The journal of a run that has ended, with a further record."""
+    journal, _ = new_journal(
+        journals_folder(store), name, {"params": {}, "tags": {}, "parent": None}
+    )
+    if kind:
+        journal.append(kind, **content)
+    journal.append("end", status="FINISHED")
+    journal.close()
+    return journal.folder
+
+
+def test_journals_that_can_never_be_sent_hold_up_no_other(store):
+    for name in ("bad 1", "bad 2"):
+        left_behind(name, store, "artifact", file="files/000001/lost.txt", to=None)
+    with (left_behind("bad 3", store) / "journal.jsonl").open("a") as lines:
+        lines.write("no json\n")
+    left_behind("good", store)
+    assert [found.state for found in sync(store)] == ["failed", "failed", "failed", "sent"]
+    left_behind("better", store)
+    send_left_behind(store, open_store(store), lambda: False)
+    for name in ("good", "better"):
+        assert [run.info.status for run in runs_of(store, name)] == ["FINISHED"]
+    for folder in find_journals(store):
+        shutil.rmtree(folder)
+
+
+def test_a_journal_that_went_since_it_was_listed_is_none_that_waits(store):
+    left_behind("listed", store)
+    folders = find_journals(store)
+    list(sync(store))
+    assert [found.state for found in sync(store, folders)] == ["held"]
 
 
 def test_the_next_pipeline_run_brings_what_was_left(store, away):
