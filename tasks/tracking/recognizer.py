@@ -28,10 +28,13 @@ class ServedRecognizer(PythonModel):
         config = context.model_config
         inside = (context.artifacts or {}).get("weights")
         folder = Path(inside or config["path"])
+        how = "git checkout COMMIT && dvc checkout (the run's tags have its commit)"
         if not folder.is_dir():
-            raise ValueError(f"the weights are not at {folder}; bring them there: dvc pull")
+            raise ValueError(f"the weights are not at {folder}; bring them there: {how}")
         if sha256_folder(folder) != config["sha256"]:
-            raise ValueError(f"{folder} holds other weights than were registered")
+            raise ValueError(
+                f"{folder} holds other weights than were registered; to get them back: {how}"
+            )
         self._recognizer = Recognizer(folder, Asking(**config["asking"]), "auto")
 
     def predict(

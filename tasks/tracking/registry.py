@@ -33,12 +33,16 @@ _DESCRIPTION = "Says which sub-category an image shows, and why; see docs/tracki
 
 
 def journal_model(journal: Journal, folder: Path, asking: Mapping[str, object]) -> None:
-    """Record a trained model: a copy of a small one, path and hash of a large one."""
+    """Record a trained model: a copy of a small one, path and hash of a large one.
+
+    An experiment's folder is a copy that goes: there the path is that of the project.
+    """
+    home = Path(os.environ.get("FINER1_HOME") or "")
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     journal.append(
         "model",
         copy=journal.attach(folder) if size <= _LARGEST_COPY else None,
-        path=str(folder.absolute()),
+        path=str((home / folder).absolute()),
         sha256=sha256_folder(folder),
         asking=dict(asking),
         # An ablation is tried, not meant to be used.

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tasks.tracking import registry, start_run
+from tasks.tracking.journal import new_journal
 from tasks.tracking.registry import (
     CANDIDATE,
     CHAMPION,
@@ -22,6 +24,7 @@ from tasks.tracking.registry import (
     champion_answers,
     find_alias,
     find_weights,
+    journal_model,
     make_champion,
 )
 from tests.tasks.tracking.test_run import client_of
@@ -132,6 +135,16 @@ def test_a_large_model_is_a_pointer_that_is_checked(store, tiny_model, monkeypat
         file.write(b"x")
     with pytest.raises(Exception, match="holds other weights than were registered"):
         mlflow.pyfunc.load_model(version.source)
+
+
+def test_the_path_of_an_experiments_model_is_no_copys(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FINER1_HOME", "/project")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/a").write_text("a")
+    journal, _ = new_journal(tmp_path / "journals", "tapo", {})
+    journal_model(journal, Path("weights"), ASKING)
+    assert journal.read()[-1]["path"] == "/project/weights"
 
 
 def test_each_run_has_one_version_and_the_newest_is_candidate(store, tiny_model, monkeypatch):
