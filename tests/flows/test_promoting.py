@@ -4,6 +4,7 @@ import shutil
 import time
 
 import pytest
+import typer
 import yaml
 
 from finer1.files import sha256_folder
@@ -14,6 +15,7 @@ from flows import promoting
 from flows.promoting import promote_after_run, promote_candidate
 from tasks.tracking import open_store, prepare_store
 from tasks.tracking.registry import CHAMPION, MODEL, WEIGHTS_TAG, find_alias
+from tests.tasks.tracking.faulty_server import faulty_server
 
 pytestmark = pytest.mark.slow
 LABELS = ("ash wren", "elm wren", "oak wren", "reed tern")
@@ -124,6 +126,17 @@ def test_weights_that_take_long_to_read_are_promoted_all_the_same(project, monke
     monkeypatch.setattr("finer1.files.sha256_folder", read_slowly)
     monkeypatch.setattr(promoting, "_PATIENCE_S", 0.9)
     assert promote_after_run(project) == "version 1 of finer1 is champion"
+
+
+def test_a_registry_that_is_away_is_named(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    with faulty_server("refuses") as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        with pytest.raises(typer.Exit) as ended:
+            promoting.promote()
+        assert promote_after_run(project).endswith("; later: finer1 promote")
+    assert ended.value.exit_code == 3
+    assert capsys.readouterr().out.startswith("MLflow does not answer: ")
 
 
 def test_the_gain_that_is_wanted_is_a_setting(project):
