@@ -9,6 +9,7 @@ from finer1.params import load_params
 from flows import experiments
 from flows.experiments import Chosen, How, compare_experiments, parse_seeds, run_experiments
 from flows.trials import hydra_value
+from flows.workspace import hold
 from tasks.tracking import prepare_store
 
 VERDICTS = """
@@ -176,6 +177,18 @@ def test_the_worst_trial_gives_the_exit_code(project, commit, capsys):
     assert run_experiments(Chosen(("two",)), How(), project) == 2
     assert run_experiments(Chosen(("two", "five")), How(jobs=2), project) == 3
     assert "killed (signal 9, likely out of memory) (exit code 3)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_folder_in_use_is_left_alone_unless_it_is_held_for_the_experiments(
+    project, commit, monkeypatch
+):
+    commit(VERDICTS)
+    with hold(project):
+        with pytest.raises(ValueError, match="is in use by process"):
+            run_experiments(Chosen(("two",)), How(), project)
+        monkeypatch.setenv("FINER1_HELD", "1")
+        assert run_experiments(Chosen(("two",)), How(), project) == 0
 
 
 @pytest.mark.slow
