@@ -41,7 +41,7 @@ def sync_journals(root: Path) -> int:
     for found in _bounded(root, journals):
         words = {
             "sent": f"{found.num_sent} records sent",
-            "held": "left alone: its process is still running",
+            "held": "left alone: another process has it, or has just sent it",
             "waits": f"{found.num_left} records left: the run above it is not in MLflow",
             "deleted": "dropped: its run was deleted in MLflow",
             "failed": f"{found.num_sent} sent, {found.num_left} left: {found.trouble}",

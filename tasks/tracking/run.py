@@ -269,6 +269,10 @@ def _tracker(
         journal, key = new_journal(journals_folder(root), name, start)
     except OSError as error:
         folder = Path(tempfile.mkdtemp(prefix="finer1-tracking-"))
-        _warn(name, f"{error}; the run's journal is in {folder}; results are not affected")
+        _warn(
+            name,
+            f"{error}; the run's journal is in {folder}, and `finer1 sync` does not see what is "
+            f"left there before it is moved to {journals_folder(root)}; results are not affected",
+        )
         journal, key = new_journal(folder, name, start)
     return Tracker(name, journal, key, logs, root)
