@@ -1,7 +1,9 @@
 import json
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -255,16 +257,16 @@ def test_a_broken_store_is_named_with_the_remedy(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_kill_while_the_store_is_made_leaves_none(tmp_path, monkeypatch):
-    from mlflow import MlflowClient
-
-    def die(*_, **__):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "create_experiment", die)
-        with pytest.raises(KeyboardInterrupt):
-            prepare_store(tmp_path)
+def test_a_kill_while_the_store_is_made_leaves_none(tmp_path):
+    program = (
+        "import os; from pathlib import Path; from mlflow import MlflowClient;"
+        "MlflowClient.create_experiment = lambda *_, **__: os.kill(os.getpid(), 9);"
+        "from tasks.tracking import prepare_store; prepare_store(Path.cwd())"
+    )
+    root = Path(__file__).parents[3]
+    environ = {**os.environ, "PYTHONPATH": str(root)}
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environ, timeout=300)
+    assert ended.returncode == -9
     assert not (tmp_path / "mlflow.db").exists()
     prepare_store(tmp_path)
     assert client_of(tmp_path).get_experiment_by_name(EXPERIMENT) is not None

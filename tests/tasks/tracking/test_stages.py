@@ -21,7 +21,7 @@ from tests.tasks.tracking.faulty_server import dying_server, faulty_server
 from tests.tasks.tracking.test_run import client_of, runs_of
 
 pytestmark = pytest.mark.slow
-OUTPUTS = ("models/sft", "logs/sft.jsonl", "data/metrics/sft.json")
+OUTPUTS = ("models/sft", "data/logs/sft.jsonl", "data/metrics/sft.json")
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def server(project):
 def test_no_fault_of_a_server_changes_a_byte_and_sync_brings_all_of_it(project, train):
     healthy, _ = train(f"sqlite:///{project}/mlflow.db")
     assert any(name.endswith("model.safetensors") for name in healthy)
-    steps = len((project / "logs/sft.jsonl").read_text().splitlines())
+    steps = len((project / "data/logs/sft.jsonl").read_text().splitlines())
     assert steps > 5
     for fault in ("refuses", "hangs", "fails", "trickles", "lies"):
         with faulty_server(fault) as address:
