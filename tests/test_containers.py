@@ -98,8 +98,29 @@ def test_images_run_as_no_root_and_keep_no_secret():
     assert "--mount=type=secret" in DOCKERFILE
     assert not re.search(r"^(ARG|ENV).*(PASSWORD|TOKEN|SECRET|KEY)", DOCKERFILE, re.MULTILINE)
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    assert {".git", ".secrets", ".venv", "mlflow.db*", ".dvc/tmp"} <= set(ignored)
+    private = {".git", ".secrets", ".venv", "mlflow.db*", ".dvc/tmp", ".dvc/config.local"}
+    assert private <= set(ignored)
     assert "/.secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def is_ignored(path):
+    """As Docker does: the last pattern that matches the path or a folder above it holds."""
+    ignored = False
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        parts = line.removeprefix("!").split("/")
+        above = (Path(*Path(path).parts[: n + 1]) for n in range(len(Path(path).parts)))
+        if any(len(x.parts) == len(parts) and x.match("/".join(parts)) for x in above):
+            ignored = not line.startswith("!")
+    return ignored
+
+
+def test_what_git_holds_of_data_and_models_is_in_the_image_and_nothing_else():
+    command = ["git", "ls-files", "data", "models"]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "data/taxonomy.csv" in tracked.split()
+    assert [path for path in tracked.split() if is_ignored(path)] == []
+    made = ("data/raw/x", "models/sft/x", "models/base/qwen/x", "models/.generations/x")
+    assert all(is_ignored(path) for path in made)
 
 
 def test_python_of_the_image_has_no_advisory():
