@@ -4,6 +4,8 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import asdict, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -142,6 +144,38 @@ def test_a_store_that_is_not_there_tells_nothing_and_makes_none(tmp_path, monkey
 
 def test_a_server_that_is_away_tells_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert tracked_runs({"a"}, tmp_path) == {}
+
+
+def test_an_address_of_a_run_has_no_password(tmp_path, monkeypatch):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.answer({"experiment": {"experiment_id": "1"}})
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            tags = [{"key": "stage_key", "value": "a"}]
+            self.answer({"runs": [{"info": {"run_id": "r"}, "data": {"tags": tags}}]})
+
+        def answer(self, content):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        place = f"127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@{place}")
+        found = tracked_runs({"a"}, tmp_path)
+        server.shutdown()
+    assert found == {"a": f"http://{place}/#/experiments/1/runs/r"}
+
+
+def test_what_is_no_address_tells_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@host:port")
     assert tracked_runs({"a"}, tmp_path) == {}
 
 
