@@ -169,8 +169,11 @@ def test_compose_understands_the_file(secrets):
 def image(tmp_path):
     """What the image holds, as far as the entry point looks at it."""
     folder = tmp_path / "image"
-    for name in ("finer1", "tasks", "flows", ".dvc", "data", "models"):
+    for name in ("finer1", "tasks", "flows", "setup/accelerate", ".dvc", "data", "models"):
         (folder / name).mkdir(parents=True)
+    (folder / "setup/accelerate/ddp.yaml").write_text("new")
+    (folder / "data/taxonomy.csv").write_text("new")
+    (folder / "models/base").write_text("new")
     (folder / "finer1/code.py").write_text("new")
     for name in ("dvc.yaml", "prefect.yaml", "automations.yaml", "pyproject.toml", ".dvcignore",
                  "requirements.lock", "params.yaml"):  # fmt: skip
@@ -185,6 +188,25 @@ def test_an_empty_workspace_gets_the_images_files(image, tmp_path):
     done = start(home, "cat", "params.yaml", FINER1_IMAGE_DIR=str(image))
     assert (done.returncode, done.stdout) == (0, "new")
     assert (home / "finer1/code.py").read_text() == "new"
+    assert (home / "setup/accelerate/ddp.yaml").read_text() == "new"
+    assert (home / "data/taxonomy.csv").read_text() == "new"
+
+
+def test_a_kill_while_the_workspace_is_filled_leaves_no_half_folder(image, tmp_path):
+    home, programs = tmp_path / "home", tmp_path / "programs"
+    home.mkdir()
+    programs.mkdir()
+    copy = shutil.which("cp")
+    # Of models, the folder alone is there when the kill comes.
+    begun = 'case "$*" in *models*) mkdir -p "${*: -1}"; kill -9 $PPID ;; esac'
+    (programs / "cp").write_text(f'#!/usr/bin/env bash\n{begun}\nexec {copy} "$@"\n')
+    (programs / "cp").chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    assert start(home, "true", FINER1_IMAGE_DIR=str(image), PATH=path).returncode == -9
+    assert not (home / "models").exists()
+    assert start(home, "true", FINER1_IMAGE_DIR=str(image)).returncode == 0
+    assert [path.name for path in (home / "models").iterdir()] == ["base"]
+    assert [path.name for path in home.iterdir() if path.name.endswith(".part")] == []
 
 
 def test_a_newer_image_brings_its_code_and_leaves_what_the_user_has(image, tmp_path):
@@ -199,6 +221,7 @@ def test_a_newer_image_brings_its_code_and_leaves_what_the_user_has(image, tmp_p
     assert [path.name for path in (home / "finer1").iterdir()] == ["code.py"]
     assert (home / "params.yaml").read_text() == "mine"
     assert (home / "data/mine").read_text() == "mine"
+    assert (home / "data/taxonomy.csv").read_text() == "new"
     (home / "finer1/code.py").write_text("edited")
     start(home, "true", FINER1_IMAGE_DIR=str(image))
     assert (home / "finer1/code.py").read_text() == "edited"  # the same image: nothing to bring
