@@ -1,4 +1,5 @@
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -94,19 +95,27 @@ def test_a_stage_that_runs_tells_how_far_it_is(project):
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         born = {"pid": str(other.pid), "born": status_birth(other.pid)}
-        attempt(root, "sft", process={**process_tags(), **born})
+        began = "2026-01-02T03:04:05+00:00"
+        attempt(root, "sft", process={**process_tags(), **born}, since=began)
         (root / "logs/sft.log").write_text("begin\nsft: 3/9 steps, 2 min left\r\n\n")
         found, following = status.project_status(root)
+        said = CliRunner().invoke(app, ["status"]).output
+        content = json.loads(CliRunner().invoke(app, ["status", "--json"]).output)
+        # A stage that was not started by `finer1 run` has no log; that of a run before is older.
+        os.utime(root / "logs/sft.log", (0, 0))
+        (of_before,) = (x for x in status.project_status(root)[0] if x.stage == "sft")
         other.kill()
+    assert of_before.line is None
     assert status.lines_of(found[1])[:2] == [
-        f"  sft           running              process {other.pid} since noon",
+        f"  sft           running              process {other.pid} since {began}",
         "      sft: 3/9 steps, 2 min left",
     ]
-    assert following.startswith("wait")
+    assert following is content["next"] is None
+    assert "wait, or follow the logs" in said
     # Now that it is gone, it was killed.
     assert states(root)[0][1] == (
         "failed",
-        f"was killed (process {other.pid} of noon is gone)",
+        f"was killed (process {other.pid} of {began} is gone)",
     )
 
 
