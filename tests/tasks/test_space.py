@@ -40,7 +40,9 @@ def test_a_stage_needs_what_it_wrote_last_time_twice(project, params):
 
 def test_training_needs_three_checkpoints_and_the_model_twice(project, params):
     # A checkpoint has three float32 per parameter, the model one.
-    assert check_stage("sft", params, project, project / "resume") == LEAST + 3 * 12 * 10 + 2 * 4 * 10
+    assert (
+        check_stage("sft", params, project, project / "resume") == LEAST + 3 * 12 * 10 + 2 * 4 * 10
+    )
 
 
 def test_adapters_need_no_checkpoint_of_the_whole_model(project, params):
