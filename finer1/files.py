@@ -1,8 +1,9 @@
 """Files and folders that are whole or absent, and hashes of their content.
 
 The one way onto a final path: write under another name, flush to disk, rename, flush the folder
-that holds the name. A kill or a loss of power at any moment leaves the old content or the new one;
-what a kill left under the other name is overwritten by the next writer.
+that holds the name. A kill or a loss of power at any moment leaves the old content or the new one,
+or, for a folder, the old one under .<name>.old until the next writer brings it back; what a kill
+left under the other name is overwritten by the next writer.
 """
 
 import errno

@@ -106,7 +106,7 @@ def experiment_texts(root: Path, revisions: Sequence[str], path: Path) -> list[s
 def cache_folder(root: Path) -> Path:
     """Where DVC keeps outputs by their MD5: `files/md5/<2 digits>/<30 digits>`."""
     with _repository(root) as repository:
-        return Path(repository.cache.local.path)
+        return Path(repository.cache.local_cache_dir)
 
 
 def is_readable_lock(path: Path) -> bool:

@@ -35,6 +35,13 @@ from flows.processes import as_typed, stage_environment
 _PYTHON = (3, 11)
 _SPARE_GIB = 2.0
 """Left free beside what the plan needs."""
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    # As tasks/stage.py has it.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+}
 _TOLD = 300
 """Characters of a process's last words in a row."""
 
@@ -119,7 +126,7 @@ def examined_model(folder: Path, device: str) -> Iterator[subprocess.Popen[str]]
     command = [sys.executable, "-m", "finer1.preflight.behaviour", str(folder), device]
     with subprocess.Popen(
         command,
-        env={**stage_environment(), "HF_HUB_OFFLINE": "1"},
+        env={**stage_environment(), **_ENVIRONMENT},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

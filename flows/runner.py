@@ -129,7 +129,7 @@ def failure(code_file: Path, last: Sequence[str]) -> tuple[int, str]:
         return code, words.get(code, "failed")
     if "missing data 'source'" in text:
         return BAD_INPUT, "an input is missing"
-    if os.strerror(errno.ENOSPC) in text:
+    if os.strerror(errno.ENOSPC) in text or "the disk is full" in text:
         return MACHINE, words[MACHINE]
     return FAILED, words[FAILED]
 

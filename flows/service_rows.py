@@ -43,11 +43,14 @@ def service_rows(root: Path, params: Params) -> Iterator[Row]:
 
 def _ask(variable: str, name: str, address: str, path: str, silence: State) -> Row:
     """Any answer but a server's own error is one: what it means, whoever uses it finds out."""
-    url = httpx.URL(address.rstrip("/") + "/" + path)
-    shown = url.copy_with(userinfo=b"")
+    fix = f"start it, or export another {variable}"
+    try:
+        url = httpx.URL(address.rstrip("/") + "/" + path)
+        shown = url.copy_with(userinfo=b"")
+    except httpx.InvalidURL:  # whose words may hold the password
+        return Row("FAIL", name, f"{variable} is no address of a server", fix)
     key = os.environ.get(_KEYS.get(variable, ""))
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    fix = f"start it, or export another {variable}"
     try:
         answer = httpx.get(url, headers=headers, timeout=_TIMEOUT_S)
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -55,12 +56,16 @@ def status(
     print("= dvc status, and the last attempt at each stage")
     for item in found:
         print("\n".join(lines_of(item)))
+    if any(item.state == "running" for item in found):
+        print("wait, or follow the logs: finer1 run refuses until what runs has ended")
     if following:
         print(f"next: {following}")
 
 
 def project_status(root: Path) -> tuple[list[StageStatus], str | None]:
-    """The state of every stage, and the command that comes next; None when all is done.
+    """The state of every stage, and the command that comes next.
+
+    None when all is done, and while a stage runs: no command may come then.
 
     Raises ValueError when there is no project or when a killed run has left it unreadable.
     """
@@ -78,9 +83,7 @@ def project_status(root: Path) -> tuple[list[StageStatus], str | None]:
     changed = changed_stages(root)
     expected = with_followers(stages, changed)
     found = _stage_statuses([stage.name for stage in stages], changed, expected, root)
-    if any(item.state == "running" for item in found):
-        return found, f"wait, or follow it in another way: {command} refuses until it has ended"
-    if not expected:
+    if not expected or any(item.state == "running" for item in found):
         return found, None
     seconds = sum(stage.seconds for stage in stages if stage.name in expected)
     return found, f"{command}, {about(seconds)} on two cores"
@@ -133,7 +136,7 @@ def _stage_statuses(
                 seconds=took if state == "done" else None,
                 pid=attempt.pid if attempt and state == "running" else None,
                 since=attempt.since if attempt else None,
-                line=_last_line(root / log) if has_log and state == "running" else None,
+                line=_progress(root / log, attempt) if has_log and state == "running" else None,
                 log=str(log) if has_log else None,
                 mlflow_run=runs.get(shown or ""),
                 flow_run=(attempt.flow_run or None) if attempt else None,
@@ -165,6 +168,15 @@ def _locked_key(name: str, root: Path) -> str | None:
         return locked_key(name, root)
     except (FileNotFoundError, KeyError):
         return None
+
+
+def _progress(log: Path, attempt: "Attempt | None") -> str | None:
+    """The last line of a log of this attempt: `finer1 run` alone writes one, a bare stage none."""
+    try:
+        begun = datetime.fromisoformat(attempt.since).timestamp() if attempt else None
+    except ValueError:
+        return None
+    return _last_line(log) if begun is not None and log.stat().st_mtime >= begun else None
 
 
 def _last_line(log: Path) -> str | None:

@@ -12,16 +12,17 @@ the time stamps of files.
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from finer1.files import write_atomic
 from tasks.exit_codes import FAILED
 
 _SUM = "md5"
@@ -58,11 +59,15 @@ def verify(
     Example: finer1 verify
     """
     from flows.dag import cache_folder
+    from flows.workspace import hold
 
     root = Path.cwd()
     _refuse_no_project(root)
     start = time.monotonic()
-    found = check_project(root, cache_folder(root))
+    with hold(root) if repair else nullcontext():
+        found = check_project(root, cache_folder(root))
+        if repair:
+            remove(found.damages)
     for damage in found.damages:
         inside = damage.path.is_relative_to(root)  # DVC's cache may lie elsewhere
         shown = damage.path.relative_to(root) if inside else damage.path
@@ -72,8 +77,6 @@ def verify(
     if not found.damages:
         return
     commands = sorted({damage.repair for damage in found.damages})
-    if repair:
-        remove(found.damages)
     first = "removed; next:" if repair else "next: finer1 verify --repair, which removes them, then"
     print(f"{first} {'; '.join(commands)}")
     raise typer.Exit(FAILED)
@@ -81,17 +84,17 @@ def verify(
 
 def remove(damages: list[Damage]) -> None:
     """Remove what is damaged, and nothing else."""
-    lines: dict[Path, set[int]] = {}
+    from finer1.engines.generation_file import remove_damaged
+
     for damage in damages:
         if damage.line is not None:
-            lines.setdefault(damage.path, set()).add(damage.line)
-        elif damage.path.is_dir():
+            continue
+        if damage.path.is_dir():
             shutil.rmtree(damage.path)
         else:
             damage.path.unlink(missing_ok=True)
-    for path, numbers in lines.items():
-        kept = [x for n, x in enumerate(path.read_bytes().splitlines(True), 1) if n not in numbers]
-        write_atomic(path, b"".join(kept))
+    for path in sorted({damage.path for damage in damages if damage.line is not None}):
+        remove_damaged(path)
 
 
 def _refuse_no_project(root: Path) -> None:
@@ -104,8 +107,10 @@ def check_project(root: Path, dvc_cache: Path) -> Checked:
 
     Raises ValueError when a killed run has left dvc.lock unreadable.
     """
+    from finer1.params import load_params
     from flows.dag import is_readable_lock
 
+    paths = load_params(root / "params.yaml").paths
     lock = root / "dvc.lock"
     if lock.exists() and not is_readable_lock(lock):
         raise ValueError(f"{lock} is unreadable; `finer1 run` repairs it")
@@ -116,11 +121,11 @@ def check_project(root: Path, dvc_cache: Path) -> Checked:
     for stage, out in outs:
         _check_out(root, cache, stage, out, checked)
     held = {out["path"] for _, out in outs}
-    for folder in _folders(root / "models" / "base"):
+    for folder in _folders(root / paths.bases):
         if str(folder.relative_to(root)) not in held:
             _check_model(folder, f"git checkout -- {folder.relative_to(root)}", checked)
     _check_store(root, checked)
-    for folder in _folders(root / "data" / "own"):
+    for folder in _folders(root / paths.own):
         _check_own(folder, checked)
     return checked
 
@@ -193,7 +198,7 @@ def _check_store(root: Path, checked: Checked) -> None:
     """What is computed once and kept: a damaged piece is computed again by whoever needs it."""
     from finer1.engines.generation_file import damaged_lines
 
-    store = root / "models" / ".generations"
+    store = root / os.environ.get("FINER1_STORE", "models/.generations")
     for path in sorted(store.rglob("*.safetensors")):
         content = path.read_bytes()
         checked.files, checked.bytes = checked.files + 1, checked.bytes + len(content)

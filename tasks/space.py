@@ -21,16 +21,33 @@ _LEAST = 50_000_000
 """For a stage of which nothing is known: rows, metrics, tracking."""
 
 
-def check_stage(stage: str, params: Params, folder: Path) -> int:
+def check_stage(stage: str, params: Params, folder: Path, resume: Path) -> int:
     """Bytes that the stage at most needs, by what is known beforehand.
 
-    Raises OSError, saying what is needed and what is free, when the disk has less.
+    resume: its scratch folder, which may lie on another disk; what a killed run left there counts.
+    Raises OSError, saying what is needed and what is free, when a disk has less.
     """
-    needed = _LEAST + _COPIES * _known_outputs(stage, folder)
+    needed, scratch = _LEAST + _COPIES * _known_outputs(stage, folder), 0
     if stage in ("sft", "tapo"):
-        needed += _training(stage, params, folder)
-    check_space(folder / stage, needed)
-    return needed
+        model, checkpoints = _training(stage, params, folder)
+        needed, scratch = needed + model, max(0, checkpoints - _held(resume / "checkpoints"))
+    if _disk(resume) == _disk(folder):
+        check_space(folder / stage, needed + scratch)
+    else:
+        check_space(folder / stage, needed)
+        check_space(resume / stage, scratch)
+    return needed + scratch
+
+
+def _held(folder: Path) -> int:
+    """Bytes of the files below."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _disk(path: Path) -> int:
+    """The device of the path, or of the nearest folder above it that is there."""
+    there = next(item for item in (path, *path.absolute().parents) if item.exists())
+    return there.stat().st_dev
 
 
 def _known_outputs(stage: str, folder: Path) -> int:
@@ -42,13 +59,15 @@ def _known_outputs(stage: str, folder: Path) -> int:
     return sum(out.get("size", 0) for out in entry.get("outs", []))
 
 
-def _training(stage: str, params: Params, folder: Path) -> int:
-    """Checkpoints of a whole model, and the trained model. Adapters need next to nothing."""
+def _training(stage: str, params: Params, folder: Path) -> tuple[int, int]:
+    """The trained model, and checkpoints of a whole one. Adapters need next to nothing."""
     weights = [*(folder / params.paths.base).glob("*.safetensors")]
     parameters = sum(num_parameters(path) for path in weights)
     has_adapters = stage == "tapo" and params.tapo.lora_rank > 0
-    checkpoints = 0 if has_adapters else _NUM_CHECKPOINTS * _CHECKPOINT_BYTES * parameters
-    return checkpoints + _COPIES * _FLOAT * parameters
+    steps = params.sft.steps if stage == "sft" else params.tapo.steps
+    is_kept = steps != 0 and not has_adapters
+    checkpoints = _NUM_CHECKPOINTS * _CHECKPOINT_BYTES * parameters if is_kept else 0
+    return _COPIES * _FLOAT * parameters, checkpoints
 
 
 def num_parameters(path: Path) -> int:

@@ -20,7 +20,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -94,7 +94,8 @@ def main(stage: str, body: Body) -> None:
     """Run a stage as its own process and exit with its code."""
     _report_exit(FAILED)  # holds for a kill and for an exception that is not caught below
     folder, flow_run = Path.cwd(), os.environ.get("FINER1_FLOW_RUN", "")
-    attempts = Attempts(stage, folder, flow_run, is_kept=rank() == 0 and not is_launched())
+    is_first = rank() == 0 and os.environ.get("NODE_RANK", "0") == "0"
+    attempts = Attempts(stage, folder, flow_run, is_kept=is_first and not is_launched())
     code, sentence = FAILED, "ended by an error of the program; see its output"
     try:
         code, sentence = _guarded(stage, body, attempts)
@@ -107,15 +108,17 @@ def main(stage: str, body: Body) -> None:
 
 
 def _report_exit(code: int, sentence: str = "") -> None:
+    """Leave the code for the parent; where the disk has no room, the process's own code tells."""
     exit_file = os.environ.get("FINER1_EXIT_FILE")
     if is_launched():
-        report(code, sentence)
+        with suppress(OSError):
+            report(code, sentence)
     elif exit_file and rank() == 0:
         try:
             write_atomic(Path(exit_file), str(code).encode())
         except OSError:
             # On a full disk a byte still takes the place of another.
-            with Path(exit_file).open("r+b") as file:
+            with suppress(OSError), Path(exit_file).open("r+b") as file:
                 file.write(str(code).encode())
 
 
@@ -162,7 +165,7 @@ def run_stage(stage: str, body: Body, folder: Path, attempts: Attempts) -> dict[
         return body(_context(params, stage, resume, _NoTracker()))
     with nullcontext() if is_launched() else _owned(resume, stage):
         attempts.key(key)
-        check_stage(stage, params, folder)
+        check_stage(stage, params, folder, resume)
         logs = resume / "log.jsonl"
         tracker = start_run(
             stage,
@@ -277,7 +280,6 @@ def settle_libraries(threads: int, is_online: bool) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if "RAY_ADDRESS" not in os.environ:
         # Ray has loopback alone where it starts no cluster; else it listens on all addresses.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tasks.tracking import EXPERIMENT, tracking_uri
+from tasks.tracking import EXPERIMENT, shown_uri, tracking_uri
 
 _PATIENCE_S = 2.0
 _NEWEST = 1000
@@ -50,12 +50,12 @@ def _on_server(uri: str) -> dict[str, str]:
             body = {"experiment_ids": [experiment], "max_results": _NEWEST}
             answer = client.post(f"{api}/runs/search", json=body).raise_for_status()
             runs = answer.json().get("runs", [])
-    except (httpx.HTTPError, ValueError, KeyError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError):
         return {}
     found: dict[str, str] = {}
     for run in runs:  # newest first
         tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
         if key := tags.get("stage_key"):
-            place = f"{uri}/#/experiments/{experiment}/runs/{run['info']['run_id']}"
+            place = f"{shown_uri(uri)}/#/experiments/{experiment}/runs/{run['info']['run_id']}"
             found.setdefault(key, place)
     return found

@@ -20,6 +20,7 @@ STAMPS = {
     "finer1/inspection/cache.py": "size, mtime, ctime and inode together, as git does",
     "finer1/datasets/catalogue.py": "whether such a stamp is older than a file system's step",
     "finer1/inspection/inspecting.py": "whether such a stamp is older than a file system's step",
+    "flows/status.py": "whether a log is of the attempt that runs, for people",
     "flows/trials.py": "a report that changed while the page is made is read again",
 }
 """What a file's time stamps are good for."""

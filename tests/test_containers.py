@@ -98,8 +98,29 @@ def test_images_run_as_no_root_and_keep_no_secret():
     assert "--mount=type=secret" in DOCKERFILE
     assert not re.search(r"^(ARG|ENV).*(PASSWORD|TOKEN|SECRET|KEY)", DOCKERFILE, re.MULTILINE)
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    assert {".git", ".secrets", ".venv", "mlflow.db*", ".dvc/tmp"} <= set(ignored)
+    private = {".git", ".secrets", ".venv", "mlflow.db*", ".dvc/tmp", ".dvc/config.local"}
+    assert private <= set(ignored)
     assert "/.secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def is_ignored(path):
+    """As Docker does: the last pattern that matches the path or a folder above it holds."""
+    ignored = False
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        parts = line.removeprefix("!").split("/")
+        above = (Path(*Path(path).parts[: n + 1]) for n in range(len(Path(path).parts)))
+        if any(len(x.parts) == len(parts) and x.match("/".join(parts)) for x in above):
+            ignored = not line.startswith("!")
+    return ignored
+
+
+def test_what_git_holds_of_data_and_models_is_in_the_image_and_nothing_else():
+    command = ["git", "ls-files", "data", "models"]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "data/taxonomy.csv" in tracked.split()
+    assert [path for path in tracked.split() if is_ignored(path)] == []
+    made = ("data/raw/x", "models/sft/x", "models/base/qwen/x", "models/.generations/x")
+    assert all(is_ignored(path) for path in made)
 
 
 def test_python_of_the_image_has_no_advisory():
@@ -148,8 +169,11 @@ def test_compose_understands_the_file(secrets):
 def image(tmp_path):
     """What the image holds, as far as the entry point looks at it."""
     folder = tmp_path / "image"
-    for name in ("finer1", "tasks", "flows", ".dvc", "data", "models"):
+    for name in ("finer1", "tasks", "flows", "setup/accelerate", ".dvc", "data", "models"):
         (folder / name).mkdir(parents=True)
+    (folder / "setup/accelerate/ddp.yaml").write_text("new")
+    (folder / "data/taxonomy.csv").write_text("new")
+    (folder / "models/base").write_text("new")
     (folder / "finer1/code.py").write_text("new")
     for name in ("dvc.yaml", "prefect.yaml", "automations.yaml", "pyproject.toml", ".dvcignore",
                  "requirements.lock", "params.yaml"):  # fmt: skip
@@ -164,6 +188,25 @@ def test_an_empty_workspace_gets_the_images_files(image, tmp_path):
     done = start(home, "cat", "params.yaml", FINER1_IMAGE_DIR=str(image))
     assert (done.returncode, done.stdout) == (0, "new")
     assert (home / "finer1/code.py").read_text() == "new"
+    assert (home / "setup/accelerate/ddp.yaml").read_text() == "new"
+    assert (home / "data/taxonomy.csv").read_text() == "new"
+
+
+def test_a_kill_while_the_workspace_is_filled_leaves_no_half_folder(image, tmp_path):
+    home, programs = tmp_path / "home", tmp_path / "programs"
+    home.mkdir()
+    programs.mkdir()
+    copy = shutil.which("cp")
+    # Of models, the folder alone is there when the kill comes.
+    begun = 'case "$*" in *models*) mkdir -p "${*: -1}"; kill -9 $PPID ;; esac'
+    (programs / "cp").write_text(f'#!/usr/bin/env bash\n{begun}\nexec {copy} "$@"\n')
+    (programs / "cp").chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    assert start(home, "true", FINER1_IMAGE_DIR=str(image), PATH=path).returncode == -9
+    assert not (home / "models").exists()
+    assert start(home, "true", FINER1_IMAGE_DIR=str(image)).returncode == 0
+    assert [path.name for path in (home / "models").iterdir()] == ["base"]
+    assert [path.name for path in home.iterdir() if path.name.endswith(".part")] == []
 
 
 def test_a_newer_image_brings_its_code_and_leaves_what_the_user_has(image, tmp_path):
@@ -178,6 +221,7 @@ def test_a_newer_image_brings_its_code_and_leaves_what_the_user_has(image, tmp_p
     assert [path.name for path in (home / "finer1").iterdir()] == ["code.py"]
     assert (home / "params.yaml").read_text() == "mine"
     assert (home / "data/mine").read_text() == "mine"
+    assert (home / "data/taxonomy.csv").read_text() == "new"
     (home / "finer1/code.py").write_text("edited")
     start(home, "true", FINER1_IMAGE_DIR=str(image))
     assert (home / "finer1/code.py").read_text() == "edited"  # the same image: nothing to bring

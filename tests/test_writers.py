@@ -33,6 +33,7 @@ REVIEWED = {
     "finer1/general/harness.py:run_harness": "a log",
     "finer1/datasets/mat_parser.py:_parse_apart": "a pipe",
     "finer1/serving/server.py:load": "a message to the server, written anew for each update",
+    "finer1/preflight/behaviour.py:main": "the standard output",
     "finer1/world/pretrain.py:save_base": "below the folder that `pretrain` publishes",
     "tasks/stage.py:_owned": "a lock",
     "tasks/stage.py:_report_exit": "on a full disk, a byte in the place of another",

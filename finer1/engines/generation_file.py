@@ -12,7 +12,7 @@ from typing import IO
 
 from finer1 import faults
 from finer1.engines.interface import Sample
-from finer1.files import disk_full, is_disk_full
+from finer1.files import disk_full, is_disk_full, write_atomic
 
 
 class GenerationFile:
@@ -25,9 +25,11 @@ class GenerationFile:
         self._path = path
         self._end = 0
         """Bytes read so far, up to the end of a line."""
+        self._inode = 0
+        """The file that they were read from."""
         self._num_lines = 0
         if path.exists():
-            with self._locked(fcntl.LOCK_SH) as file:
+            with _locked(path, fcntl.LOCK_SH) as file:
                 self._read_on(file)
 
     def add(self, generations: Mapping[str, list[Sample]]) -> None:
@@ -37,7 +39,7 @@ class GenerationFile:
         so that they, and whoever comes later, go on with the same.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked(fcntl.LOCK_EX) as file:
+        with _locked(self._path, fcntl.LOCK_EX) as file:
             self._read_on(file)
             fresh = {key: item for key, item in generations.items() if key not in self.known}
             lines = "".join(_line(key, samples) for key, samples in fresh.items()).encode()
@@ -63,8 +65,9 @@ class GenerationFile:
 
     def _read_on(self, file: IO[bytes]) -> None:
         """Take in the whole lines that were added since the last reading."""
-        if file.seek(0, 2) < self._end:  # deleted meanwhile: a new file
-            self._end = self._num_lines = 0
+        inode = os.fstat(file.fileno()).st_ino
+        if inode != self._inode or file.seek(0, 2) < self._end:  # replaced or emptied meanwhile
+            self._end, self._num_lines, self._inode = 0, 0, inode
         file.seek(self._end)
         content = file.read()
         lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
@@ -80,13 +83,33 @@ class GenerationFile:
                 ) from error
             self._end += len(line)
 
-    @contextmanager
-    def _locked(self, kind: int) -> Iterator[IO[bytes]]:
-        self._path.touch()
+
+@contextmanager
+def _locked(path: Path, kind: int) -> Iterator[IO[bytes]]:
+    """The file that has the name once it is locked: another may have been put in its place."""
+    while True:
+        path.touch()
         # Without a buffer, whose content would be written once more when the file is closed.
-        with self._path.open("r+b", buffering=0) as file:
+        with path.open("r+b", buffering=0) as file:
             fcntl.flock(file, kind)
-            yield file
+            if _has_name(file, path):
+                yield file
+                return
+
+
+def _has_name(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def remove_damaged(path: Path) -> None:
+    """Take the damaged lines out; who adds lines at the same time waits and loses none."""
+    with _locked(path, fcntl.LOCK_EX):
+        wrong = set(damaged_lines(path))
+        lines = path.read_bytes().splitlines(keepends=True)
+        write_atomic(path, b"".join(x for n, x in enumerate(lines, 1) if n not in wrong))
 
 
 def damaged_lines(path: Path) -> list[int]:

@@ -62,7 +62,7 @@ class ShardedEngine:
         self._name = name
         self._settings = replace(settings, shards=None)
         self._folder = shards.folder
-        self._options = _start_cluster(self._ray, settings, shards)
+        self._per_worker = _start_cluster(self._ray, settings, shards)
         first = self._start(0)
         self._wait(first)
         rest = [self._start(number) for number in range(1, shards.number)]
@@ -127,13 +127,21 @@ class ShardedEngine:
                 f"{MAX_LOSSES} workers of runtime.shards were lost one after the other; lower "
                 "runtime.shards or runtime.batch_size if memory is short"
             )
+        kind, number = _taken(self._per_worker)
+        try:
+            _wait_for_room(self._ray, kind, number)
+        except ValueError as error:
+            raise ConnectionError(
+                f"a worker of runtime.shards was lost ({lost.process}), and the cluster has no "
+                f"{number} {kind} free for another; bring its machine back and run again"
+            ) from error
         worker = self._start(lost.number)
         self._wait(worker)
         self._workers[lost.number] = worker
         return True
 
     def _start(self, number: int) -> _Worker:
-        actor = self._ray.remote(**self._options)(_Loaded).remote(
+        actor = self._ray.remote(**self._per_worker, max_restarts=0)(_Loaded).remote(
             self._name, self._settings, self._folder
         )
         return _Worker(actor, number)
@@ -187,7 +195,7 @@ def _import_ray(shards: Shards) -> Any:
     return ray
 
 
-def _start_cluster(ray: Any, settings: EngineSettings, shards: Shards) -> dict[str, Any]:
+def _start_cluster(ray: Any, settings: EngineSettings, shards: Shards) -> dict[str, int]:
     """A cluster of this stage's own, on loopback, or the one at the address; what a worker takes.
 
     Raises ValueError when the workers have no room on it.
@@ -208,8 +216,7 @@ def _start_cluster(ray: Any, settings: EngineSettings, shards: Shards) -> dict[s
     has = ray.cluster_resources()
     on_gpu = settings.device != "cpu" and has.get("GPU", 0) > 0
     per_worker = {"num_gpus": shards.gpus} if on_gpu else {"num_cpus": 1}
-    ((key, number),) = per_worker.items()
-    kind = key.removeprefix("num_")
+    kind, number = _taken(per_worker)
     room = int(has.get(kind.removesuffix("s").upper(), 0))
     if number * shards.number > room:
         raise ValueError(
@@ -217,7 +224,13 @@ def _start_cluster(ray: Any, settings: EngineSettings, shards: Shards) -> dict[s
             f"{room} {kind}; lower it"
         )
     _wait_for_room(ray, kind, number * shards.number)
-    return {**per_worker, "max_restarts": 0}
+    return per_worker
+
+
+def _taken(per_worker: dict[str, int]) -> tuple[str, int]:
+    """The kind, in the plural, and the number of what a worker takes."""
+    ((key, number),) = per_worker.items()
+    return key.removeprefix("num_"), number
 
 
 def _wait_for_room(ray: Any, kind: str, wanted: int) -> None:

@@ -12,12 +12,13 @@ Shape letters: T completion tokens, V vocabulary.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from finer1.preflight.rows import Row
 
@@ -171,14 +172,20 @@ def _vllm_row(folder: Path, image: "Image.Image") -> Row:
 
 def main(folder: str, device: str) -> None:
     """Print the rows of device and model folder as JSON lines; a failure is the last one."""
+    with os.fdopen(os.dup(1), "w") as rows:
+        os.dup2(2, 1)  # lines that a library prints are no rows
+        _print_rows(folder, device, rows)
+
+
+def _print_rows(folder: str, device: str, rows: IO[str]) -> None:
     try:
-        print(json.dumps(asdict(gpu_row(device))), flush=True)
+        print(json.dumps(asdict(gpu_row(device))), file=rows, flush=True)
         for row in examine(Path(folder)):
-            print(json.dumps(asdict(row)), flush=True)
+            print(json.dumps(asdict(row)), file=rows, flush=True)
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         reason = " ".join(str(error).split())[:300]
         failed = Row("FAIL", "model", f"{type(error).__name__}: {reason}", "make setup")
-        print(json.dumps(asdict(failed)), flush=True)
+        print(json.dumps(asdict(failed)), file=rows, flush=True)
 
 
 if __name__ == "__main__":

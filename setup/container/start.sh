@@ -36,18 +36,31 @@ s3_keys() {
     export MLFLOW_S3_ENDPOINT_URL=$store AWS_ENDPOINT_URL_S3=$store AWS_REGION=us-east-1
 }
 
+# Under another name until it is whole: a kill must not leave half a folder for good.
+bring() {
+    local part
+    part=$(dirname "$1")/.$(basename "$1").part
+    if [ -e "$1" ]; then return; fi
+    rm -rf "$part"
+    cp -r "$image/$1" "$part"
+    mv "$part" "$1"
+}
+
 # The workspace is a volume: new code is brought into it, what a user made there stays.
 fill_workspace() {
-    local name
+    local name file
     if [ "$PWD" = "$image" ] || [ ! -r "$image/.image" ]; then return; fi
     if [ -e .image ] && cmp -s .image "$image/.image"; then return; fi
-    for name in finer1 tasks flows dvc.yaml prefect.yaml automations.yaml pyproject.toml \
+    for name in finer1 tasks flows setup dvc.yaml prefect.yaml automations.yaml pyproject.toml \
         .dvcignore requirements.lock; do
         rm -rf "./$name"
         cp -r "$image/$name" .
     done
     for name in params.yaml .dvc data models; do
-        if [ ! -e "$name" ]; then cp -r "$image/$name" .; fi
+        bring "$name"
+    done
+    for file in "$image"/data/*; do  # inputs of the stages, of which a newer image may have more
+        if [ -e "$file" ]; then bring "data/${file##*/}"; fi
     done
     cp "$image/.image" .image
 }

@@ -13,7 +13,14 @@ it: journals outlive the copy there), FINER1_PARENT_RUN (key of the pipeline's r
 
 from tasks.tracking.journal import find_journals
 from tasks.tracking.run import Status, Tracker, start_pipeline_run, start_run
-from tasks.tracking.store import EXPERIMENT, PARENT_TAG, open_store, prepare_store, tracking_uri
+from tasks.tracking.store import (
+    EXPERIMENT,
+    PARENT_TAG,
+    open_store,
+    prepare_store,
+    shown_uri,
+    tracking_uri,
+)
 from tasks.tracking.sync import Synced, sync
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "find_journals",
     "open_store",
     "prepare_store",
+    "shown_uri",
     "start_pipeline_run",
     "start_run",
     "sync",

@@ -1,5 +1,6 @@
 from flows.dag import (
     Stage,
+    cache_folder,
     changed_stages,
     is_readable_lock,
     load_stages,
@@ -43,3 +44,7 @@ def test_an_empty_lock_is_unreadable(tmp_path):
 def test_a_whole_lock_is_readable(tmp_path):
     (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages:\n  a:\n    cmd: echo\n")
     assert is_readable_lock(tmp_path / "dvc.lock")
+
+
+def test_the_cache_is_the_folder_above_the_kind_of_hash(project):
+    assert cache_folder(project) == project / ".dvc/cache"

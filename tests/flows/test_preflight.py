@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -89,6 +90,20 @@ def test_a_silent_server_is_told_with_what_helps(
     row = by_subject(service_rows(project, params))[subject]
     assert row.state == state
     assert variable in row.fix
+
+
+@pytest.mark.parametrize("address", ["http://me:secret@host:port/v1", "http://me:secret@[::1/v1"])
+def test_what_is_no_address_is_a_row(project, params, monkeypatch, address):
+    monkeypatch.setenv("FINER1_SERVER", address)
+    row = by_subject(service_rows(project, params))["teacher"]
+    assert (row.state, row.what) == ("FAIL", "FINER1_SERVER is no address of a server")
+
+
+def test_the_model_is_looked_at_with_vllm_in_one_process(project):
+    with machine_rows.examined_model(project, "cpu") as process:
+        environ = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
+    assert "VLLM_ENABLE_V1_MULTIPROCESSING=0" in environ
+    assert "VLLM_CPU_OMP_THREADS_BIND=nobind" in environ
 
 
 def test_nothing_is_asked_where_the_environment_names_nothing(project, params):

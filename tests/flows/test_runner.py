@@ -133,6 +133,8 @@ def test_a_caller_that_holds_the_folder_has_hashed_the_data_too(project, photos)
         # The stage itself was done; then DVC failed.
         ("0", "unexpected error - [Errno 28] No space left on device", 3, "the machine failed"),
         ("0", "unexpected error", 1, "failed"),
+        # The disk had no room for the code either.
+        (None, "sft: the disk is full: x needs 1 MB, 0 MB are free", 3, "the machine failed"),
         (None, "missing data 'source': data/index.jsonl", 2, "an input is missing"),
     ],
 )

@@ -1,9 +1,12 @@
 import json
+import os
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from dataclasses import asdict, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -92,19 +95,27 @@ def test_a_stage_that_runs_tells_how_far_it_is(project):
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         born = {"pid": str(other.pid), "born": status_birth(other.pid)}
-        attempt(root, "sft", process={**process_tags(), **born})
+        began = "2026-01-02T03:04:05+00:00"
+        attempt(root, "sft", process={**process_tags(), **born}, since=began)
         (root / "logs/sft.log").write_text("begin\nsft: 3/9 steps, 2 min left\r\n\n")
         found, following = status.project_status(root)
+        said = CliRunner().invoke(app, ["status"]).output
+        content = json.loads(CliRunner().invoke(app, ["status", "--json"]).output)
+        # A stage that was not started by `finer1 run` has no log; that of a run before is older.
+        os.utime(root / "logs/sft.log", (0, 0))
+        (of_before,) = (x for x in status.project_status(root)[0] if x.stage == "sft")
         other.kill()
+    assert of_before.line is None
     assert status.lines_of(found[1])[:2] == [
-        f"  sft           running              process {other.pid} since noon",
+        f"  sft           running              process {other.pid} since {began}",
         "      sft: 3/9 steps, 2 min left",
     ]
-    assert following.startswith("wait")
+    assert following is content["next"] is None
+    assert "wait, or follow the logs" in said
     # Now that it is gone, it was killed.
     assert states(root)[0][1] == (
         "failed",
-        f"was killed (process {other.pid} of noon is gone)",
+        f"was killed (process {other.pid} of {began} is gone)",
     )
 
 
@@ -142,6 +153,38 @@ def test_a_store_that_is_not_there_tells_nothing_and_makes_none(tmp_path, monkey
 
 def test_a_server_that_is_away_tells_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert tracked_runs({"a"}, tmp_path) == {}
+
+
+def test_an_address_of_a_run_has_no_password(tmp_path, monkeypatch):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.answer({"experiment": {"experiment_id": "1"}})
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            tags = [{"key": "stage_key", "value": "a"}]
+            self.answer({"runs": [{"info": {"run_id": "r"}, "data": {"tags": tags}}]})
+
+        def answer(self, content):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        place = f"127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@{place}")
+        found = tracked_runs({"a"}, tmp_path)
+        server.shutdown()
+    assert found == {"a": f"http://{place}/#/experiments/1/runs/r"}
+
+
+def test_what_is_no_address_tells_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@host:port")
     assert tracked_runs({"a"}, tmp_path) == {}
 
 

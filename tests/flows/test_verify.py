@@ -1,5 +1,9 @@
+import fcntl
 import json
 import random
+import shutil
+import threading
+import time
 
 import pytest
 import yaml
@@ -12,6 +16,7 @@ from finer1.manifest import write_manifest
 from flows.cli import app
 from flows.runner import Request, run
 from flows.verify import check_project, remove
+from flows.workspace import hold
 from tasks.identity import dvc_md5
 
 CACHE = ".dvc/cache/files/md5"
@@ -30,8 +35,10 @@ stages:
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path, repository, monkeypatch):
     """What a run of the graph leaves, and a base and a store."""
+    monkeypatch.delenv("FINER1_STORE", raising=False)
+    shutil.copy(repository / "params.yaml", tmp_path)
     outs = {"rows": ("data/rows.jsonl",), "model": ("models/sft/w.bin", "models/sft/sub/x")}
     for path in ("data/rows.jsonl", "models/sft/w.bin", "models/sft/sub/x"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +163,51 @@ def test_a_damaged_line_of_the_store_goes_alone(made):
     remove(wrong)
     assert list(GenerationFile(path).known) == ["l"]
     path.write_bytes(before)
+
+
+def test_a_line_that_is_added_while_a_damaged_one_goes_is_kept(made):
+    path = made / "models/.generations/a.jsonl"
+    running = GenerationFile(path)
+    path.write_bytes(path.read_bytes().replace(b"a bird", b"a bard"))
+    adding = threading.Thread(target=running.add, args=({"m": [Sample("a cup", 3, "stop")]},))
+    removing = threading.Thread(target=remove, args=(damages(made),))
+    with path.open("rb") as file:  # as another stage does that adds to it
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for thread in (removing, adding):
+            thread.start()
+            time.sleep(0.2)  # until it waits for the file
+        assert b"bard" in path.read_bytes()
+    for thread in (removing, adding):
+        thread.join(timeout=30)
+    assert sorted(GenerationFile(path).known) == ["l", "m"]
+    assert damages(made) == []
+
+
+def test_nothing_is_removed_while_a_run_has_the_folder(made, monkeypatch):
+    monkeypatch.chdir(made)
+    flipped(made / "models/sft/w.bin", 9)
+    with hold(made):
+        done = CliRunner().invoke(app, ["verify", "--repair"])
+    assert isinstance(done.exception, ValueError)
+    assert "is in use by process" in str(done.exception)
+    assert (made / "models/sft/w.bin").exists()
+
+
+def test_the_store_is_looked_for_where_stages_keep_it(made, tmp_path_factory, monkeypatch):
+    elsewhere = tmp_path_factory.mktemp("store") / "a.jsonl"
+    (made / "models/.generations/a.jsonl").rename(elsewhere)
+    elsewhere.write_bytes(elsewhere.read_bytes().replace(b"a bird", b"a bard"))
+    assert damages(made) == []
+    monkeypatch.setenv("FINER1_STORE", str(elsewhere.parent))
+    assert [damage.path for damage in damages(made)] == [elsewhere]
+
+
+def test_bases_are_looked_for_where_the_settings_say(made):
+    (made / "models/base").rename(made / "models/starts")
+    params = (made / "params.yaml").read_text()
+    (made / "params.yaml").write_text(params.replace("bases: models/base", "bases: models/starts"))
+    flipped(made / "models/starts/world/model.safetensors", 9)
+    assert [damage.path.name for damage in damages(made)] == ["model.safetensors"]
 
 
 def test_a_damaged_chunk_of_embeddings_is_found(made):

@@ -2,6 +2,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,25 @@ def test_the_exit_code_tells_whose_fault_it_was(faulty, place):
     assert (folder / "code").read_text() == (folder / "exit").read_text() == str(code)
     assert sentence in (folder / "said").read_text()
     assert not (folder / "data/metrics/toy.json").exists()
+
+
+def test_a_disk_that_is_full_from_the_start_is_the_machines_fault(project):
+    write_body(project, "", "toy")
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "FINER1_EXIT_FILE": str(project / "exit")}
+    done = subprocess.run(
+        [sys.executable, "toy.py"],
+        cwd=project, env=environ, capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert not (project / "exit").exists()
+
+
+@pytest.mark.parametrize(("node", "is_kept"), [("0", True), ("1", False)])
+def test_of_several_nodes_the_first_keeps_the_attempt(project, node, is_kept):
+    (project / "params.yaml").write_text("x: 1")
+    assert run(project, "pass", NODE_RANK=node).returncode == 2
+    assert (project / "logs/toy.json").exists() == is_kept
 
 
 def test_an_unknown_key_stops_a_stage_before_its_body(project):

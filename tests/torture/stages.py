@@ -30,7 +30,7 @@ VARYING = ("time/", "speed/", "mem/", "check/")
 
 def main(kills: int, seed: int, stages: tuple[str, ...] = STAGES) -> None:
     """Run every stage once, then kill each so often, and go on; raises for any difference."""
-    draw, total, hits = random.Random(seed), kills * len(stages), 0
+    draw, trials, trial, hits = random.Random(seed), kills * len(stages), 0, 0
     with tempfile.TemporaryDirectory(prefix="finer1-torture-") as folder:
         copy = Path(folder)
         prepare(ROOT, copy, "smoke")
@@ -43,16 +43,29 @@ def main(kills: int, seed: int, stages: tuple[str, ...] = STAGES) -> None:
             expected = fingerprint(copy, outs)
             for number in range(kills if stage in stages else 0):
                 rounds = torture(copy, stage, outs, seconds, draw)
-                hits += rounds
+                hits, trial = hits + rounds, trial + 1
                 found = fingerprint(copy, outs)
                 case = f"{stage}, kill {number}, seed {seed}"
-                changed = {path for path in expected if found.get(path) != expected[path]}
-                assert found == expected, f"{case}: {sorted(changed or set(found) - set(expected))}"
-                left = [*(copy / "models/.resume").iterdir()]
-                assert left == [], f"{case}: {left}"
-                assert litter(copy / "data") + litter(copy / "models") == [], case
-                print(f"stages: {hits} kills of about {total}, {stage} {seconds:.1f} s", flush=True)
+                require_whole(copy, found, expected, case)
+                said = f"{hits} kills in {trial} of {trials} trials, {stage} {seconds:.1f} s"
+                print(f"stages: {said}", flush=True)
     print(f"stages: all byte-identical after {hits} kills", flush=True)
+
+
+def require_whole(copy: Path, found: dict[str, str], expected: dict[str, str], case: str) -> None:
+    """Raise AssertionError unless the outputs are as expected and nothing is left over."""
+    names = found.keys() | expected.keys()
+    changed = sorted(name for name in names if found.get(name) != expected.get(name))
+    _require(not changed, f"{case}: {changed}")
+    left = [*(copy / "models/.resume").iterdir()]
+    _require(not left, f"{case}: {left}")
+    _require(not litter(copy / "data") + litter(copy / "models"), f"{case}: parts are left over")
+
+
+def _require(ok: bool, case: str) -> None:
+    """What `assert` would say, which -O removes."""
+    if not ok:
+        raise AssertionError(case)
 
 
 def serve(copy: Path) -> None:
@@ -67,7 +80,7 @@ def serve(copy: Path) -> None:
     from tasks import stage
     from tasks.tracking import prepare_store
 
-    assert __name__ != "__main__" or sys.flags.optimize, "start it by python -O"
+    _require(__name__ != "__main__" or bool(sys.flags.optimize), "start it by python -O")
     os.chdir(copy)
     stage.settle_libraries(load_params(copy / "params.yaml").runtime.threads, is_online=False)
     prepare_store(copy)

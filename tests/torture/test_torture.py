@@ -23,6 +23,34 @@ def test_ten_kills_of_stages_change_nothing(repository):
     subprocess.run([*command, *stages], cwd=repository, check=True, timeout=3600)
 
 
+CHANGED = """
+import sys
+from pathlib import Path
+from tests.torture.stages import require_whole
+
+copy, change = Path(sys.argv[1]), sys.argv[2]
+found = {"rows.jsonl": "b" if change == "output" else "a"}
+require_whole(copy, found, {"rows.jsonl": "a"}, "kill 0")
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("", ""), ("output", "kill 0: ['rows.jsonl']"), ("scratch", "sft-1"), ("part", "left over")],
+)
+def test_a_difference_fails_although_asserts_are_off(tmp_path, repository, change, said):
+    for name in ("models/.resume", "data"):
+        (tmp_path / name).mkdir(parents=True)
+    if change == "scratch":
+        (tmp_path / "models/.resume/sft-1").mkdir()
+    if change == "part":
+        (tmp_path / "data/.rows.jsonl.part").touch()
+    command = [sys.executable, "-O", "-c", CHANGED, str(tmp_path), change]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=60)
+    assert (done.returncode == 0) == (not change)
+    assert said in done.stderr
+
+
 SCRIPT = """
 import sys
 from pathlib import Path

@@ -8,11 +8,13 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from PIL import Image
 
+from finer1.engines import shards as engine_shards
 from finer1.engines.interface import EngineSettings, Request, Sampling, Shards, load_engine
 from finer1.engines.pictures import Pictures
 from finer1.engines.store import GenerationStore
@@ -161,6 +163,17 @@ def test_more_shards_than_the_cluster_has_room_for_are_refused(ray, tiny_model):
     with pytest.raises(ValueError, match=r"takes 2 cpus in all, and the cluster has 0 free"):
         start(tiny_model)
     assert len(engine.processes) == 2
+
+
+def test_a_lost_worker_without_room_for_another_is_told(monkeypatch):
+    monkeypatch.setattr(engine_shards, "_ROOM_PATIENCE_S", 0.3)
+    engine = object.__new__(engine_shards.ShardedEngine)  # of a cluster whose machine is gone
+    engine._ray = SimpleNamespace(available_resources=lambda: {"GPU": 1.0})
+    engine._per_worker = {"num_gpus": 2}
+    lost = engine_shards._Worker(None, 0, "process 7 on b")
+    engine._workers = [lost]
+    with pytest.raises(ConnectionError, match=r"\(process 7 on b\).* has no 2 gpus free"):
+        engine._replace(lost, 0)
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, tiny_model):

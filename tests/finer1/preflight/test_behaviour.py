@@ -1,4 +1,7 @@
+import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -22,6 +25,28 @@ def test_the_embedded_base_passes(base):
     found = states(base)
     assert expected <= set(found)
     assert {found[name] for name in expected} == {"OK"}
+
+
+NOISY = """
+import os
+from finer1.preflight import behaviour
+
+def look(device):
+    os.write(1, b"INFO of a library\\n")
+    print("INFO of another")
+    return behaviour.Row("OK", "gpu", "none")
+
+behaviour.gpu_row, behaviour.examine = look, lambda folder: ()
+behaviour.main("folder", "cpu")
+"""
+
+
+def test_lines_that_a_library_prints_are_no_rows(repository):
+    done = subprocess.run(
+        [sys.executable, "-c", NOISY], cwd=repository, capture_output=True, text=True, timeout=60
+    )
+    assert [json.loads(line)["subject"] for line in done.stdout.splitlines()] == ["gpu"]
+    assert "INFO of a library" in done.stderr
 
 
 def test_a_model_that_does_not_see_the_image_fails(base, tmp_path):
