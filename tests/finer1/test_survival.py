@@ -46,6 +46,7 @@ def train(folder):
 
 # Three saves of 12 points: two files, after them, state.json (4), the folder (sync, rename, sync);
 # the last of them removes the first one's folder.
+@pytest.mark.slow
 @ACTIONS
 def test_training_ends_with_the_same_bits_whatever_a_save_meets(tmp_path, action):
     def check(folder):

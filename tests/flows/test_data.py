@@ -123,6 +123,7 @@ def test_another_base_keeps_the_users_settings(finer1, project, beetles):
     assert load_params(project / "params.yaml").sft.lr == 1e-5
 
 
+@pytest.mark.slow
 def test_a_real_teacher_is_not_replaced_by_the_template(finer1, project, beetles):
     teacher = {"concepts.engine": "openai:qwen", "cot.engine": "openai:qwen"}
     set_values(project / "params.yaml", teacher)
@@ -175,6 +176,7 @@ def test_an_added_dataset_is_read_by_the_download_stage(finer1, project, beetles
     assert {image.label for image in listing.images} == {"golden", "green tiger", "ruby", "violet"}
 
 
+@pytest.mark.slow
 def test_an_earlier_dataset_is_not_overwritten(finer1, project, beetles):
     finer1("data", "add", beetles, "--category", "beetle")
     before = tree(project)
@@ -366,6 +368,7 @@ def test_a_check_refuses_what_the_run_refuses(finer1, project, beetles, settings
     assert "too few" not in text
 
 
+@pytest.mark.slow
 def test_shots_are_those_of_the_split(finer1, project, beetles):
     finer1("data", "add", beetles, "--category", "beetle")
     set_values(project / "params.yaml", {"split.tapo_shots": 6})

@@ -24,6 +24,7 @@ def test_stages_run_once_then_are_up_to_date(project, capsys):
     assert "everything is up to date" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_changed_setting_runs_only_what_follows_it(project, capsys):
     run(Request(), project)
     capsys.readouterr()
@@ -35,6 +36,7 @@ def test_a_changed_setting_runs_only_what_follows_it(project, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_a_lost_output_comes_back_from_the_cache(project, capsys):
     run(Request(), project)
     (project / "data/second.txt").unlink()
@@ -57,6 +59,7 @@ def test_a_killed_stage_is_the_machines_fault(project, capsys, monkeypatch, shel
     assert "killed (signal 9, likely out of memory)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_only_a_stage_leaves_what_it_needs_alone(project):
     assert run(Request(("first",), only=True), project) == 0
     assert not (project / "data/second.txt").exists()
@@ -92,6 +95,7 @@ def test_a_name_that_means_no_stage_is_refused(given, words):
         runner._named(given, NAMES)
 
 
+@pytest.mark.slow
 def test_a_setting_may_make_the_stage_that_is_asked_for(project, capsys):
     graph = (project / "dvc.yaml").read_text()
     made = """
@@ -186,6 +190,7 @@ def test_a_log_gets_no_line_in_place(project, capsys):
     assert "first: 1/2 steps, now and then" in (project / "logs/first.log").read_text()
 
 
+@pytest.mark.slow
 def test_the_place_of_the_dataset_reaches_the_stage_and_not_dvc_lock(project, photos, capsys):
     run(Request(data_root=photos, verbose=True), project)
     assert f"this is first {photos}" in capsys.readouterr().out

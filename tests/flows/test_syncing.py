@@ -23,6 +23,7 @@ def test_without_a_journal_there_is_nothing_to_do(monkeypatch, tmp_path, capsys)
     assert capsys.readouterr().out == f"nothing waits for sqlite:///{tmp_path}/mlflow.db\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["refuses", "fails", "trickles"])
 def test_a_server_that_takes_nothing_leaves_all_and_says_so(monkeypatch, left, fault, capsys):
     monkeypatch.setattr(syncing, "_PATIENCE_S", 3.0)

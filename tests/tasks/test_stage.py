@@ -191,6 +191,7 @@ def test_a_stage_that_is_killed_at_its_end_is_done_again(project, point):
     assert list((project / "models/.resume").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_with_what_is_free(project):
     done = run(project, "pass", FINER1_FAULT="file:write:1:enospc")
     assert done.returncode == 3

@@ -58,6 +58,7 @@ def test_triplets_use_seen_tapo_images_only(run, logged):
     assert metrics["triplets/anchors"] == 8  # two seen sub-categories of four images each
 
 
+@pytest.mark.slow
 def test_sft_and_tapo_give_folders_that_load(run, logged):
     metrics, paths = run(*TEACHER, "sft", "triplets", "tapo", tapo__steps=0)
     assert metrics["train/steps"] == 0

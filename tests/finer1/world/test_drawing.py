@@ -70,6 +70,7 @@ def test_another_world_seed_gives_other_images():
     assert first.source != second.source
 
 
+@pytest.mark.slow
 def test_a_large_world_draws_378_classes():
     rows = draw_world(settings(taxonomy="large_0")).images
     assert len({row.label for row in rows}) == 378

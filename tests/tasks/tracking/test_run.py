@@ -166,6 +166,7 @@ def test_an_end_that_could_not_be_recorded_is_still_told(store, monkeypatch):
     assert client_of(store).get_run(run).info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_was_sending_is_continued(store):
     # It dies when the store has taken the step 1 and has not said so.
     script = (
@@ -197,6 +198,7 @@ def test_what_a_killed_process_was_sending_is_continued(store):
     assert list(sync(store)) == []
 
 
+@pytest.mark.slow
 def test_a_dead_server_costs_no_secret(tmp_path, monkeypatch, capsys):
     with faulty_server("refuses") as address:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("//", "//user:secret@"))

@@ -64,6 +64,7 @@ def test_what_a_server_missed_is_sent_in_order_and_once(store, away):
     assert find_journals(store) == []
 
 
+@pytest.mark.slow
 def test_a_second_sending_lands_on_the_first(store, away):
     def act():
         tracker = start_run("twice", {"a": 1}, {}, store / "twice.jsonl", store)
@@ -107,6 +108,7 @@ def everything(store, name):
     }
 
 
+@pytest.mark.slow
 def test_a_stage_hangs_below_the_pipelines_run_also_when_both_come_later(store, away, monkeypatch):
     def act():
         pipeline = start_pipeline_run("above", {}, store, {})
@@ -127,6 +129,7 @@ def test_a_stage_hangs_below_the_pipelines_run_also_when_both_come_later(store, 
     assert first != second
 
 
+@pytest.mark.slow
 def test_a_run_that_was_deleted_is_dropped(store, away):
     away(lambda: finished("deleted", store))
     (folder,) = find_journals(store)
@@ -147,6 +150,7 @@ def test_a_run_that_goes_on_is_left_alone(store):
     assert list(sync(store)) == []
 
 
+@pytest.mark.slow
 def test_a_server_that_is_still_away_is_asked_no_more_than_needed(store, away, monkeypatch):
     away(lambda: finished("one", store))
     away(lambda: finished("two", store))
@@ -192,6 +196,7 @@ def test_a_journal_that_went_since_it_was_listed_is_none_that_waits(store):
     assert [found.state for found in sync(store, folders)] == ["held"]
 
 
+@pytest.mark.slow
 def test_the_next_pipeline_run_brings_what_was_left(store, away):
     away(lambda: finished("left", store))
     pipeline = start_pipeline_run("next", {}, store, {})
