@@ -87,12 +87,12 @@ def promote_candidate(root: Path) -> Promotion:
 
 def _read_candidate(root: Path) -> _Candidate:
     """What is on this disk, however long it takes to read; and mlflow, in the caller's thread."""
-    from finer1.files import sha256_folder
+    from finer1.manifest import model_identity
     from tasks.tracking.store import load_mlflow
 
     params = load_params(root / "params.yaml")
     answers = _answers(params, root)
-    weights = sha256_folder(root / params.paths.tapo)
+    weights = model_identity(root / params.paths.tapo)
     _check_scored(root / params.paths.predictions / "tapo.jsonl", weights)
     load_mlflow()
     return _Candidate(params, answers, weights)

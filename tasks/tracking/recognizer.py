@@ -22,7 +22,7 @@ class ServedRecognizer(PythonModel):
 
         Raises ValueError when they are not.
         """
-        from finer1.files import sha256_folder
+        from finer1.manifest import model_identity
         from finer1.recognition import Asking, Recognizer
 
         config = context.model_config
@@ -31,7 +31,7 @@ class ServedRecognizer(PythonModel):
         how = "git checkout COMMIT && dvc checkout (the run's tags have its commit)"
         if not folder.is_dir():
             raise ValueError(f"the weights are not at {folder}; bring them there: {how}")
-        if sha256_folder(folder) != config["sha256"]:
+        if model_identity(folder) != config["sha256"]:
             raise ValueError(
                 f"{folder} holds other weights than were registered; to get them back: {how}"
             )

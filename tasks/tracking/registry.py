@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from finer1.files import sha256_folder
+from finer1.manifest import model_identity
 from tasks.tracking.journal import Entry, Journal
 
 MODEL = "finer1"
@@ -43,7 +43,7 @@ def journal_model(journal: Journal, folder: Path, asking: Mapping[str, object]) 
         "model",
         copy=journal.attach(folder) if size <= _LARGEST_COPY else None,
         path=str((home / folder).absolute()),
-        sha256=sha256_folder(folder),
+        sha256=model_identity(folder),
         asking=dict(asking),
         # An ablation is tried, not meant to be used.
         is_candidate="DVC_EXP_NAME" not in os.environ,

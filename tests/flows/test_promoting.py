@@ -7,7 +7,7 @@ import pytest
 import typer
 import yaml
 
-from finer1.files import sha256_folder
+from finer1.manifest import model_identity, write_manifest
 from finer1.params import load_params
 from finer1.prompts import answer_completion
 from finer1.records import Prediction, Question, write_jsonl
@@ -48,11 +48,12 @@ def train(root, content):
     folder = root / load_params(root / "params.yaml").paths.tapo
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.safetensors").write_text(content)
+    write_manifest(folder)  # as training does
     client, experiment = open_store(root)
     run = client.create_run(experiment, run_name="tapo").info.run_id
     if not client.search_registered_models(f"name = '{MODEL}'"):
         client.create_registered_model(MODEL)
-    client.create_model_version(MODEL, str(folder), run, tags={WEIGHTS_TAG: sha256_folder(folder)})
+    client.create_model_version(MODEL, str(folder), run, tags={WEIGHTS_TAG: model_identity(folder)})
 
 
 def answer(root, given):
@@ -64,7 +65,7 @@ def answer(root, given):
         Question(f"open/w/{label}", f"w/{label}", "bird", label, seen, "open", "?", (), "open")
         for label, seen in zip(LABELS, (True, True, False, False), strict=True)
     ]
-    identity = f"transformers:float32:{sha256_folder(root / paths.tapo)}"
+    identity = f"transformers:float32:{model_identity(root / paths.tapo)}"
     verdicts = []
     for model, text in given.items():
         rows = [
@@ -120,10 +121,10 @@ def test_a_model_without_answers_is_named(project):
 def test_weights_that_take_long_to_read_are_promoted_all_the_same(project, monkeypatch):
     def read_slowly(folder):
         time.sleep(1.0)
-        return sha256_folder(folder)
+        return model_identity(folder)
 
     promote_candidate(project)  # what is imported is imported
-    monkeypatch.setattr("finer1.files.sha256_folder", read_slowly)
+    monkeypatch.setattr("finer1.manifest.model_identity", read_slowly)
     monkeypatch.setattr(promoting, "_PATIENCE_S", 0.9)
     assert promote_after_run(project) == "version 1 of finer1 is champion"
 
