@@ -172,7 +172,8 @@ def test_a_cancelled_run_leaves_no_writer_and_the_next_goes_on(service, waiting)
     assert all(writers)
     service.set_state(waiting, "CANCELLING")
     assert service.ended(waiting) == "CANCELLED"
-    assert not any(process.is_running() for process in writers)
+    _, alive = psutil.wait_procs(writers, timeout=10)
+    assert not alive
     assert not (service.folder / "data/second.txt").exists()
     (service.folder / "wait").unlink()
     assert service.ended(service.start("pipeline")) == "COMPLETED"
