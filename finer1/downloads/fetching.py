@@ -91,16 +91,17 @@ def fetch_file(
     """
     _check(file)
     folder.mkdir(parents=True, exist_ok=True)
-    target, patience = folder / file.name, patience or Patience()
+    target, part = folder / file.name, folder / f"{file.name}.part"
+    patience = patience or Patience()
     with sole_writer(folder / f".{file.name}.lock"):
         if target.exists():
             if wrong := difference(target, file):
                 raise ValueError(f"{target} {wrong}; remove it, so that it is fetched again")
             _record(target, target, file)
+            forget_origin(part)  # a kill may have come between the file's name and this
             return target
         failures: list[ValueError | ConnectionError] = []
         with httpx.Client(timeout=patience.timeout_s, verify=_certificates()) as client:
-            part = folder / f"{file.name}.part"
             fetch = _Fetch(file, target, part, patience, wait, client)
             for url in file.urls:
                 try:
