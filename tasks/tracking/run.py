@@ -103,7 +103,7 @@ class Tracker:
 
     def log_image(self, name: str, image: Image.Image, step: int) -> None:
         """Record one picture of the series `name`."""
-        now = int(time.time() * 1000)
+        now = self._journal.now()
         self._record(lambda: journal_image(self._journal, name, image, step, now))
 
     def log_file(self, path: Path, folder: str | None = None) -> None:

@@ -168,12 +168,12 @@ class Killer:
         while not (found := [p for p in below(child) if words(p)[-2:] == ["stage.py", name]]):
             if processor_time(child) is None:
                 return False, []
-            time.sleep(0.002)
+            time.sleep(0.01)
         process, family = found[0], below(child)
         if by_rows:
             kept = project / "models/.resume/rows/rows.jsonl"
             while process.is_running() and _num_lines(kept) < rows:
-                time.sleep(0.002)
+                time.sleep(0.01)
             return kill(process.pid), family
         return await_moment(process.pid, moment) and kill(process.pid), family
 
@@ -186,7 +186,7 @@ def torture(
 ) -> dict[str, int]:
     """Hit so often, then `finer1 run`, which must end byte-identical.
 
-    One to three kills, each of what goes on after the last one, come before a `finer1 run`.
+    One to six kills, each of what goes on after the last one, come before a `finer1 run`.
     Returns how often each target was hit while it worked, and how often one had ended before.
     """
     prepare_environment()
@@ -196,7 +196,7 @@ def torture(
     hits, number, trials = {**dict.fromkeys(TARGETS, 0), "nothing": 0}, 0, 0
     while (done := sum(hits.values()) - hits["nothing"]) < kills:
         project, case = make_project(folder / str(trials), repository), f"seed {seed}:"
-        for place in range(draw.randint(1, min(3, kills - done))):
+        for place in range(draw.randint(1, min(6, kills - done))):
             target = TARGETS[number % len(TARGETS)]
             number += 1
             is_hit = killer.kill(target, project, is_first=place == 0)

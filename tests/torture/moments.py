@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import psutil
 
-_POLL_S = 0.005
+_POLL_S = 0.02
 _LAST = 5
 _FAR_S = 900.0
 """Something that takes no processor time for ever is a test that hangs."""
