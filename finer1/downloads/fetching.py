@@ -24,7 +24,7 @@ from finer1.downloads.transfer import (
     part_size,
     transfer,
 )
-from finer1.files import publish_file, sha256_file, write_atomic
+from finer1.files import disk_full, is_disk_full, publish_file, sha256_file, write_atomic
 from finer1.progress import duration
 
 _PROGRESS_BYTES = 2**20
@@ -179,7 +179,10 @@ def _fetch_from(url: str, fetch: _Fetch) -> None:
             raise ValueError(f"{url}: {file.name} {wrong}")
         was_begun = False  # what an earlier address or process left may be what is wrong
     _record(part, fetch.target, file)
-    publish_file(part, fetch.target)
+    try:
+        publish_file(part, fetch.target)
+    except OSError as error:
+        raise disk_full(part, part_size(part)) if is_disk_full(error) else error from error
     forget_origin(part)
 
 

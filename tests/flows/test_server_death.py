@@ -6,7 +6,6 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 
-import httpx
 import psutil
 import pytest
 
@@ -66,7 +65,7 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def make_project(tmp_path, repository, monkeypatch):
+def make_project(tmp_path, repository):
     """Makes a project of light stages, each of which waits while the file `wait` has its name."""
     before = dict(os.environ)
     graph.prepare_environment()
@@ -119,15 +118,13 @@ def test_a_stage_ends_with_the_same_bytes_when_the_server_dies(server, make_proj
         wait_for(lambda: is_at(stage, process))
         server.kill()
         (folder / "wait").unlink()
-        start = time.monotonic()
         code = process.wait(FAR_S)
     said = (folder / "output").read_text()
-    print(said, time.monotonic() - start)
     done = graph.artifacts(folder)
     made = {"rows": "data/rows.jsonl", "files": "models/files/0.txt", "table": "data/table.json"}
     assert done[made[stage]] == expected[made[stage]]
     assert code == 3, said[-3000:]
-    assert httpx.URL(server.api).host in said.splitlines()[-1]
+    assert f"the Prefect server {server.api} does not answer" in said.splitlines()[-1]
     server.start()
     with flow_run(folder, server.api) as process:
         assert process.wait(FAR_S) == 0, (folder / "output").read_text()[-3000:]

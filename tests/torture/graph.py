@@ -144,7 +144,7 @@ class Killer:
         act = dvc_repro if "dvc" in target or target == "stage" else finer1_run
         child = _start(lambda: act(project))
         if target == "stage":
-            is_hit, family = self._kill_stage(child, project)
+            is_hit, family = self._kill_stage(child, project, is_first)
         else:
             moment = self._lengths[act].draw(self._draw) * (1 if is_first else 0.5)
             in_time, family = await_moment(child, moment), below(child)
@@ -157,20 +157,24 @@ class Killer:
         # A child that was itself hit ends by the signal; one whose stage was hit ends by itself.
         return is_hit and (os.WIFSIGNALED(status) or (target == "stage" and bool(status)))
 
-    def _kill_stage(self, child: int, project: Path) -> tuple[bool, list[psutil.Process]]:
+    def _kill_stage(
+        self, child: int, project: Path, is_first: bool
+    ) -> tuple[bool, list[psutil.Process]]:
         """Kill a stage after a number of its rows, or after some processor time.
 
+        Of a project in which something is done it is the stage that comes first.
         Whether it lived, and the other processes.
         """
-        name = self._draw.choice(("rows", "rows", "files", "table"))
-        rows, moment = self._draw.randrange(40), self._stages[name].draw(self._draw)
-        by_rows = name == "rows" and self._draw.random() < 0.75
-        while not (found := [p for p in below(child) if words(p)[-2:] == ["stage.py", name]]):
+        names = [self._draw.choice(("rows", "rows", "files", "table"))]
+        if not is_first:
+            names = ["rows", "files", "table"]
+        while not (found := [p for p in below(child) if _stage_of(p) in names]):
             if processor_time(child) is None:
                 return False, []
             time.sleep(0.01)
-        process, family = found[0], below(child)
-        if by_rows:
+        process, name, family = found[0], _stage_of(found[0]), below(child)
+        rows, moment = self._draw.randrange(40), self._stages[name or names[0]].draw(self._draw)
+        if name == "rows" and self._draw.random() < 0.75:
             kept = project / "models/.resume/rows/rows.jsonl"
             while process.is_running() and _num_lines(kept) < rows:
                 time.sleep(0.01)
@@ -255,6 +259,12 @@ def _end_of(child: int) -> "os.struct_rusage":
 def _one_stage(project: Path, name: str) -> None:
     os.chdir(project)
     subprocess.run([sys.executable, "stage.py", name], check=True)
+
+
+def _stage_of(process: psutil.Process) -> str | None:
+    """The stage that a process is, if it is one."""
+    found = words(process)
+    return found[-1] if found[-2:-1] == ["stage.py"] else None
 
 
 def _num_lines(path: Path) -> int:
