@@ -27,7 +27,11 @@ class Servers:
         self.mlflow = f"http://127.0.0.1:{self.mlflow_port}"
         self.prefect = f"http://127.0.0.1:{self.prefect_port}/api"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("FINER1_", "PREFECT_"))}
-        self.environ = {**kept, "MLFLOW_TRACKING_URI": self.mlflow}
+        self.environ = {
+            **kept,
+            "MLFLOW_TRACKING_URI": self.mlflow,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
         self._copy = copy
         (copy / "logs").mkdir(exist_ok=True)
         self._started = {

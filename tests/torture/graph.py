@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from resource import struct_rusage
 
 import psutil
 
@@ -249,7 +250,7 @@ def _start(act: Callable[[], None]) -> int:
         os._exit(code)
 
 
-def _end_of(child: int) -> "os.struct_rusage":
+def _end_of(child: int) -> struct_rusage:
     """What a child that must end well has used."""
     _, status, usage = os.wait4(child, 0)
     assert status == 0

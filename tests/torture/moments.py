@@ -11,6 +11,7 @@ import statistics
 import time
 from collections import deque
 from contextlib import suppress
+from resource import struct_rusage
 
 import psutil
 
@@ -26,7 +27,7 @@ class Length:
     def __init__(self) -> None:
         self._seconds: deque[float] = deque(maxlen=_LAST)
 
-    def add(self, usage: "os.struct_rusage") -> None:
+    def add(self, usage: struct_rusage) -> None:
         """One more undisturbed run, with all that it waited for."""
         self._seconds.append(usage.ru_utime + usage.ru_stime)
 

@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from resource import struct_rusage
 
 from flows.smoke import prepare
 from tasks.identity import stage_entry
@@ -94,7 +95,7 @@ def outputs(copy: Path, stage: str) -> list[Path]:
     return [copy / path for path in (*entry.get("outs", []), *entry.get("metrics", []))]
 
 
-def run_whole(copy: Path, stage: str, outs: list[Path]) -> "os.struct_rusage":
+def run_whole(copy: Path, stage: str, outs: list[Path]) -> struct_rusage:
     """Remove the outputs, then run the stage to its end; what it used."""
     clear(outs)
     child = start(copy, stage)

@@ -77,7 +77,13 @@ def server(project):
         *("--artifacts-destination", str(project / "served")),
     ]
     with (project / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         for _ in range(600):
             with socket.socket() as probe:
