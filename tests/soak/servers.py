@@ -13,9 +13,11 @@ from pathlib import Path
 import httpx
 import psutil
 
+from finer1.telemetry import TELEMETRY_OFF
+from flows.deploy import is_prefect, server_command
 from tests.torture.moments import words
 
-_START_S, _END_S = 1200.0, 120.0
+_START_S, _END_S = 3600.0, 120.0
 
 
 class Servers:
@@ -23,27 +25,29 @@ class Servers:
 
     def __init__(self, copy: Path) -> None:
         """Start them and wait until they answer."""
-        self.mlflow_port, self.prefect_port = _free_port(), _free_port()
-        self.mlflow = f"http://127.0.0.1:{self.mlflow_port}"
-        self.prefect = f"http://127.0.0.1:{self.prefect_port}/api"
+        mlflow, prefect = _free_port(), _free_port()
+        self.mlflow = f"http://127.0.0.1:{mlflow}"
+        self.prefect = f"http://127.0.0.1:{prefect}/api"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("FINER1_", "PREFECT_"))}
         self.environ = {
             **kept,
+            **TELEMETRY_OFF,
             "MLFLOW_TRACKING_URI": self.mlflow,
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "PREFECT_API_URL": self.prefect,
+            "PREFECT_HOME": str(copy / ".prefect"),
+            "PYTHONUNBUFFERED": "1",
         }
         self._copy = copy
         (copy / "logs").mkdir(exist_ok=True)
-        self._started = {
-            "mlflow": self._start("mlflow", _mlflow_command(copy, self.mlflow_port)),
-            "look-out": self._start(
-                "deploy",
-                [sys.executable, "-m", "flows.deploy", "--port", str(self.prefect_port)],
-            ),
-        }
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
         try:
+            self._start("mlflow", _mlflow_command(copy, mlflow))
+            self._start("prefect", server_command(prefect))
             wait_for(lambda: _is_up(f"{self.mlflow}/health"), _START_S)
-            wait_for(lambda: "open " in (copy / "logs/soak-deploy.log").read_text(), _START_S)
+            wait_for(lambda: is_prefect(self.prefect), _START_S)
+            self._start("look-out", [sys.executable, "-m", "flows.deploy"])
+            wait_for(lambda: "open " in self._log("look-out").read_text(), _START_S)
         except BaseException:
             self.end()
             raise
@@ -51,17 +55,16 @@ class Servers:
     def families(self) -> dict[str, list[psutil.Process]]:
         """Each server with its children; of the worker and the look-out they alone."""
         found: dict[str, list[psutil.Process]] = {}
-        with suppress(psutil.NoSuchProcess):
-            mlflow = psutil.Process(self._started["mlflow"].pid)
-            found["mlflow"] = [mlflow, *mlflow.children(recursive=True)]
-        with suppress(psutil.NoSuchProcess):
-            look_out = psutil.Process(self._started["look-out"].pid)
-            found["look-out"] = [look_out]
-            for child in look_out.children():
-                if "worker" in words(child):
-                    found["worker"] = [child]
-                elif "server" in words(child):
-                    found["prefect"] = [child, *child.children(recursive=True)]
+        for name, process in self._started.items():
+            with suppress(psutil.NoSuchProcess):
+                parent = psutil.Process(process.pid)
+                if name != "look-out":
+                    found[name] = [parent, *parent.children(recursive=True)]
+                    continue
+                found[name] = [parent]
+                for child in parent.children():
+                    if "worker" in words(child):
+                        found["worker"] = [child]
         return found
 
     def end(self) -> None:
@@ -79,11 +82,13 @@ class Servers:
             with suppress(psutil.NoSuchProcess):
                 left.kill()
 
-    def _start(self, name: str, command: list[str]) -> "subprocess.Popen[bytes]":
-        with (self._copy / f"logs/soak-{name}.log").open("ab") as log:
-            environ = {**self.environ, "PYTHONUNBUFFERED": "1"}
-            return subprocess.Popen(
-                command, cwd=self._copy, env=environ, stdout=log, stderr=log, process_group=0
+    def _log(self, name: str) -> Path:
+        return self._copy / f"logs/soak-{name}.log"
+
+    def _start(self, name: str, command: list[str]) -> None:
+        with self._log(name).open("ab") as log:
+            self._started[name] = subprocess.Popen(
+                command, cwd=self._copy, env=self.environ, stdout=log, stderr=log, process_group=0
             )
 
 
