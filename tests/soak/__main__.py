@@ -156,7 +156,11 @@ def _report(
         say(f"{load.load_name}: rounds of requests: {dict(load.counts)}")
         if load.counts["answered"] < 0.99 * load.counts.total():
             faults.append(f"{load.load_name} did not answer all")
-    for growth in growths(sampler.samples):
+    try:
+        found = growths(sampler.samples)
+    except ValueError as error:  # it ended early
+        found, faults = [], [*faults, str(error)]
+    for growth in found:
         unit = _MB if growth.what == "rss" else 1
         name = f"{growth.name}, {'memory in MB' if growth.what == 'rss' else 'open handles'}"
         say(
