@@ -14,7 +14,7 @@ from tests.torture import graph
 from tests.torture.moments import below, words
 
 pytestmark = pytest.mark.slow
-FAR_S = 900
+FAR_S = 1800
 WAIT = """
 with open("started", "a") as file:
     file.write(sys.argv[1] + "\\n")
@@ -95,9 +95,10 @@ def flow_run(folder, api):
     try:
         yield process
     finally:
-        for each in [*below(process.pid), psutil.Process(process.pid)]:
+        for each in below(process.pid):
             with suppress(psutil.Error):
                 each.kill()
+        process.kill()
         process.wait(60)
 
 
@@ -125,10 +126,7 @@ def test_a_stage_ends_with_the_same_bytes_when_the_server_dies(server, make_proj
     assert done[made[stage]] == expected[made[stage]]
     assert code == 3, said[-3000:]
     assert f"the Prefect server {server.api} does not answer" in said.splitlines()[-1]
-    server.start()
-    with flow_run(folder, server.api) as process:
-        assert process.wait(FAR_S) == 0, (folder / "output").read_text()[-3000:]
-    server.kill()
+    assert graph.in_child(lambda: graph._quiet(folder, graph.finer1_run)) == 0
     assert graph.artifacts(folder) == expected
-    # Each stage was started once: the second run found finished what the first one had done.
+    # Each stage was started once: the next run found finished what the flow run had done.
     assert sorted((folder / "started").read_text().split()) == ["files", "rows", "table"]
