@@ -21,7 +21,7 @@ from typing import Any
 from finer1.evaluation.experiments import Protocol
 from finer1.experiment_params import ExperimentGroup
 from finer1.params import Params, check_params, load_values, with_differences
-from flows.comparing import build_tables, print_tables, write_tables
+from flows.comparing import build_tables, keep_tables, print_tables
 from flows.durations import about
 from flows.forecast import Forecast
 from flows.listing import list_experiments, plan_seconds
@@ -117,8 +117,7 @@ def compare_experiments(
         names_typed = " ".join(chosen.names) or "NAME"
         raise ValueError(f"no run of it yet; make some: finer1 experiments {names_typed}")
     print_tables(shown, json, csv)
-    folder = root / params.paths.experiments
-    *_, page = write_tables(shown, params.score.confidence, folder)
+    *_, page = keep_tables(shown, params, root)
     print(f"page      {page}")
 
 
@@ -225,11 +224,11 @@ def _show(plan: Plan, project: Project) -> list[Path]:
     params = check_params(dict(project.values), "params.yaml")
     tables = build_tables(plan, project, "shuffled")
     print_tables(tables)
-    folder = project.root / params.paths.experiments
-    *paths, page = write_tables(tables, params.score.confidence, folder)
+    *paths, page = keep_tables(tables, params, project.root)
     names = " ".join(group.name for group in plan.groups)
     on = f" --on {plan.setting}" if plan.setting else ""
-    print("".join(f"table     {path}\n" for path in paths) + f"page      {page}")
+    words = {".md": "table", ".html": "report"}
+    print("".join(f"{words[path.suffix]:<10}{path}\n" for path in paths) + f"page      {page}")
     print(f"compare   {as_typed(f'finer1 compare {names}{on}', project.root)}")
     return [*paths, page]
 
