@@ -7,7 +7,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from finer1.params import load_params
 from flows import experiments
-from flows.experiments import Chosen, How, compare_experiments, parse_seeds, run_experiments
+from flows.experiments import Chosen, compare_experiments, parse_seeds, run_experiments
+from flows.many_trials import How
 from flows.trials import hydra_value
 from flows.workspace import hold
 from tasks.tracking import prepare_store
@@ -221,6 +222,32 @@ def test_a_group_fills_its_table_and_leaves_the_folder(project, commit, capsys):
         check=True,
     )
     assert status.stdout == ""
+
+
+@pytest.mark.slow
+def test_on_a_ray_cluster_the_group_is_the_same(project, commit, monkeypatch, capsys):
+    pytest.importorskip("prefect_ray", reason="the extra ray is not installed")
+    monkeypatch.setenv("PREFECT_HOME", str(project / ".prefect"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    commit(VERDICTS)
+    prepare_store(project)
+    assert run_experiments(Chosen(("both",), seeds=(0,)), How(jobs=2, on_ray=True), project) == 0
+    told = capsys.readouterr().out
+    for name in ("two-seed0", "five-seed0"):
+        assert re.search(rf"^  {name} +\d+ s  1 stages ran, 0 from cache$", told, re.MULTILINE)
+    assert re.search(r"Five - Two +\+30\.0 \[", told)
+
+
+@pytest.mark.slow
+def test_on_a_ray_cluster_the_worst_run_gives_the_exit_code(project, commit, monkeypatch, capsys):
+    pytest.importorskip("prefect_ray", reason="the extra ray is not installed")
+    monkeypatch.setenv("PREFECT_HOME", str(project / ".prefect"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    commit(ENDS)
+    assert run_experiments(Chosen(("two", "five")), How(jobs=2, on_ray=True), project) == 3
+    told = capsys.readouterr().out
+    assert "killed (signal 9, likely out of memory) (exit code 3)" in told
+    assert re.search(r"^  two-seed0 .*\(exit code 2\)", told, re.MULTILINE)
 
 
 @pytest.mark.slow
