@@ -81,6 +81,7 @@ def experiments(
         typer.Option(envvar="FINER1_DATA_ROOT", help="Folder of the dataset."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Experiments at once.")] = 1,
+    ray: Annotated[bool, typer.Option("--ray", help="On a Ray cluster.")] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Also those that are done with the same inputs.")
     ] = False,
@@ -89,7 +90,8 @@ def experiments(
 
     Example: finer1 experiments figure_3c
     """
-    from flows.experiments import Chosen, How, parse_seeds, print_experiments, run_experiments
+    from flows.experiments import Chosen, parse_seeds, print_experiments, run_experiments
+    from flows.many_trials import How
 
     here = Path.cwd()
     if not names:
@@ -97,7 +99,7 @@ def experiments(
         return
     print("= dvc exp run --temp, for every experiment and seed")
     chosen = Chosen(tuple(names), on, parse_seeds(seeds))
-    raise typer.Exit(run_experiments(chosen, How(root, jobs, again), here))
+    raise typer.Exit(run_experiments(chosen, How(root, jobs, again, ray), here))
 
 
 @app.command()

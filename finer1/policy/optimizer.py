@@ -20,6 +20,8 @@ def build_optimizer(
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
+    # DeepSpeed drops an empty group, and its schedule would then count one too many.
+    groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=lr, betas=betas, foreach=False)
 
 
