@@ -200,7 +200,8 @@ class Tracker:
                 self._known.set()
                 if is_last:
                     if not self._sender.is_ended:
-                        store[0].set_terminated(self._sender.run_id, self._status)
+                        now = self._journal.now()
+                        store[0].set_terminated(self._sender.run_id, self._status, now)
                     self._journal.remove()
                     return
                 if self._clears_up:
