@@ -37,8 +37,11 @@ NEEDLES = tuple(
         base64.b64encode(SECRETS["FINER1_API_KEY"].encode()).decode(),
     )
 )
-_CALL = re.compile(r"(connect|bind)\(\d+, (\{.*?\}), \d+\)")
+_CALLS = "connect,bind,listen,sendto,sendmsg,sendmmsg"
+_CALL = re.compile(rf"^\d+ +({_CALLS.replace(',', '|')})\((.*)", re.MULTILINE)
 _ADDRESS = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
+_UNBOUND = re.compile(r"\d+<(?:TCP|TCPv6):\[\d+\]>")
+_LOOPBACK = re.compile(r"127\.|::1$|::ffff:127\.")
 
 
 def environment():
@@ -48,17 +51,22 @@ def environment():
     return {**kept, **SECRETS, "FINER1_SERVER": SERVER, "OMP_NUM_THREADS": "1"}
 
 
+def strace(trace):
+    """Command that writes the calls of what follows it to the file."""
+    if shutil.which("strace") is None:
+        pytest.skip("no strace on this machine")
+    return ["strace", "-f", "--seccomp-bpf", "-qq", "-s", "0", "--decode-fds=socket",
+            "-e", f"trace={_CALLS}", "-o", str(trace)]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def finished(repository, tmp_path_factory):
     """A finished run of the tiny pipeline, with every network call that it made."""
-    if shutil.which("strace") is None:
-        pytest.skip("no strace on this machine")
     copy = tmp_path_factory.mktemp("private") / "copy"
     copy.mkdir()
     prepare(repository, copy, "smoke")
     trace = copy.parent / "trace.txt"
-    strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,bind", "-o", str(trace)]
-    command = [*strace, sys.executable, "-m", "flows.cli", "run", "--verbose"]
+    command = [*strace(trace), sys.executable, "-m", "flows.cli", "run", "--verbose"]
     done = subprocess.run(
         command, cwd=copy, env=environment(), capture_output=True, text=True, timeout=3000
     )
@@ -88,13 +96,16 @@ def with_secrets(folder):
 
 
 def foreign(trace):
-    """The network calls that leave this machine, or wait for others to come."""
+    """The network calls that leave this machine, or wait for others to come.
+
+    A socket that listens without an address of its own listens on every one.
+    """
     found = []
-    for kind, address in _CALL.findall(Path(trace).read_text(errors="replace")):
-        parts = _ADDRESS.search(address)
-        host = next((part for part in parts.groups() if part), "") if parts else ""
-        if host and not (host.startswith("127.") or host in ("::1", "::ffff:127.0.0.1")):
-            found.append(f"{kind} {host}")
+    for kind, rest in _CALL.findall(Path(trace).read_text(errors="replace")):
+        if kind == "listen" and _UNBOUND.match(rest):
+            found.append("listen everywhere")
+        hosts = [four or six for four, six in _ADDRESS.findall(rest)]
+        found += [f"{kind} {host}" for host in hosts if not _LOOPBACK.match(host)]
     return found
 
 
@@ -108,18 +119,33 @@ def test_no_call_of_a_run_leaves_this_machine(finished):
     assert foreign(finished.trace) == []
 
 
-def test_the_search_for_calls_finds_them(tmp_path):
+CALLS = """\
+import socket
+with socket.socket() as waiting, socket.socket() as near, socket.socket() as quiet:
+    waiting.listen()
+    quiet.bind(("127.0.0.1", 0))
+    quiet.listen()
+    near.connect(quiet.getsockname())
+with socket.socket(socket.AF_INET6) as all_addresses:
+    all_addresses.bind(("::", 0))
+with socket.socket(type=socket.SOCK_DGRAM) as away:
+    for send in (lambda: away.sendto(b"x", ("192.0.2.1", 9)),
+                 lambda: away.sendmsg([b"x"], [], 0, ("192.0.2.2", 9)),
+                 lambda: away.connect(("192.0.2.3", 9))):
+        try:
+            send()
+        except OSError:
+            pass
+"""
+
+
+def test_the_search_for_calls_finds_every_kind(tmp_path):
     trace = tmp_path / "trace.txt"
-    trace.write_text(
-        '7 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("192.0.2.1")}, 16)'
-        " = -1 ENETUNREACH\n"
-        '7 bind(3, {sa_family=AF_INET6, sin6_port=htons(0), inet_pton(AF_INET6, "::", '
-        "&sin6_addr), sin6_scope_id=0}, 28) = 0\n"
-        '7 connect(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 110) = 0\n'
-        '7 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16)'
-        " = 0\n"
-    )
-    assert foreign(trace) == ["connect 192.0.2.1", "bind ::"]
+    subprocess.run([*strace(trace), sys.executable, "-c", CALLS], check=True, timeout=300)
+    assert foreign(trace) == [
+        "listen everywhere", "bind ::", "sendto 192.0.2.1", "sendmsg 192.0.2.2",
+        "connect 192.0.2.3",
+    ]  # fmt: skip
 
 
 def test_an_open_question_does_not_give_its_answer_away(finished):
