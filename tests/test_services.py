@@ -223,6 +223,10 @@ def test_prefect_keeps_flow_runs_in_postgresql_and_wants_its_login(database):
         # Nor is the login enough for another site's page, which has no token against forgery.
         posted = httpx.post(f"{address}/flows/count", json={}, auth=tuple(login.split(":")))
         assert posted.status_code == 403
+        other = httpx.get(
+            asked, auth=tuple(login.split(":")), headers={"Origin": "http://evil.example"}
+        )
+        assert "access-control-allow-origin" not in other.headers
         environ = {
             **base_environment(database.home),
             "PREFECT_HOME": str(home),
