@@ -62,6 +62,8 @@ def read_table(path: Path, chosen: Mapping[str, str], category: str, outside: bo
             questions += reader.questions(number, row)
         except _RowError as error:
             findings.append(f"{path}:{number}: {error}")
+        except RecursionError:
+            findings.append(f"{path}:{number}: a list is nested too deeply; write a flat one")
     refuse([*findings, *check_ids(questions)])
     note = "; ".join(f"{use} from {', '.join(names)}" for use, names in fields.items())
     return QuestionSet(path.stem, tuple(questions), read_bytes, (note,))

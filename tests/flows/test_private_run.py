@@ -12,9 +12,18 @@ from types import SimpleNamespace
 import pytest
 
 from finer1.params import load_params
-from finer1.records import Prediction, Question, read_jsonl
+from finer1.records import (
+    Concepts,
+    Prediction,
+    Question,
+    Rationale,
+    SplitRecord,
+    Triplet,
+    read_jsonl,
+)
 from finer1.telemetry import TELEMETRY_OFF
 from flows.smoke import prepare
+from flows.values import set_values
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +46,16 @@ NEEDLES = tuple(
         base64.b64encode(SECRETS["FINER1_API_KEY"].encode()).decode(),
     )
 )
+QUICK = {
+    "sft.steps": 3,
+    "tapo.steps": 1,
+    "tapo.prompts_per_step": 2,
+    "predict.max_tokens": 48,
+    "predict.votes.samples": 0,
+    "predict.models": {},
+    "score.bootstrap_samples": 50,
+}
+"""Less of each stage than the experiment `smoke`; none is left out."""
 _CALLS = "connect,bind,listen,sendto,sendmsg,sendmmsg"
 _CALL = re.compile(rf"^\d+ +({_CALLS.replace(',', '|')})\((.*)", re.MULTILINE)
 _ADDRESS = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
@@ -65,6 +84,7 @@ def finished(repository, tmp_path_factory):
     copy = tmp_path_factory.mktemp("private") / "copy"
     copy.mkdir()
     prepare(repository, copy, "smoke")
+    set_values(copy / "params.yaml", QUICK)
     trace = copy.parent / "trace.txt"
     command = [*strace(trace), sys.executable, "-m", "flows.cli", "run", "--verbose"]
     done = subprocess.run(
@@ -146,6 +166,28 @@ def test_the_search_for_calls_finds_every_kind(tmp_path):
         "listen everywhere", "bind ::", "sendto 192.0.2.1", "sendmsg 192.0.2.2",
         "connect 192.0.2.3",
     ]  # fmt: skip
+
+
+def test_no_held_out_image_or_label_is_trained_on(finished):
+    folder, paths = finished.copy, load_params(finished.copy / "params.yaml").paths
+    splits = read_jsonl(folder / paths.splits, SplitRecord)
+    open_to = {row.image.id: row.image for row in splits if row.part in ("sft", "tapo")}
+    held_out = [row.image for row in splits if row.image.id not in open_to]
+    seen = {row.image.label for row in splits if row.seen}
+    assert held_out
+    assert {image.label for image in held_out} - seen  # sub-categories that are never trained on
+    assert not {image.sha256 for image in held_out} & {i.sha256 for i in open_to.values()}
+    named = [(row.image_id, row.label) for row in read_jsonl(folder / paths.concepts, Concepts)]
+    for row in read_jsonl(folder / paths.reviewed, Rationale):
+        named += [(row.image_id, row.label), (row.image_id, row.prediction)]
+        assert row.label not in row.question
+    for row in read_jsonl(folder / paths.triplets, Triplet):
+        named += [(image, row.label) for image in (row.anchor, *row.positives)]
+        named += [(image, row.negative_label) for image in row.negatives]
+    assert len({image for image, _ in named}) > 100
+    for image, label in named:
+        assert open_to[image].label == label
+        assert label in seen
 
 
 def test_an_open_question_does_not_give_its_answer_away(finished):
