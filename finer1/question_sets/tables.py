@@ -9,6 +9,7 @@ describe. Of CSV and TSV a cell with several answers or options is a JSON list, 
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,8 @@ def _flat(value: object, name: str, use: str) -> list[str]:
         if not is_text(value):
             raise _RowError(f"{name} holds half a character (a lone surrogate); correct it")
         return [value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _RowError(f"{name} holds {value}, which is no text and no finite number; correct it")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return [str(value)]
     if isinstance(value, Mapping):

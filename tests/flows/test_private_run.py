@@ -88,7 +88,7 @@ def finished(repository, tmp_path_factory):
     trace = copy.parent / "trace.txt"
     command = [*strace(trace), sys.executable, "-m", "flows.cli", "run", "--verbose"]
     done = subprocess.run(
-        command, cwd=copy, env=environment(), capture_output=True, text=True, timeout=3000
+        command, cwd=copy, env=environment(), capture_output=True, text=True, timeout=10_000
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return SimpleNamespace(copy=copy, printed=done.stdout + done.stderr, trace=trace)
@@ -100,7 +100,7 @@ def failed(finished):
     command = [sys.executable, "-m", "flows.cli", "run", "concepts", "--only", "--verbose"]
     done = subprocess.run(
         [*command, "-S", "concepts.engine=openai:m"],
-        cwd=finished.copy, env=environment(), capture_output=True, text=True, timeout=900,
+        cwd=finished.copy, env=environment(), capture_output=True, text=True, timeout=10_000,
     )  # fmt: skip
     assert done.returncode == 3, done.stdout[-3000:]
     return SimpleNamespace(copy=finished.copy, printed=done.stdout + done.stderr)

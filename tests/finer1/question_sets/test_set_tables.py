@@ -123,6 +123,12 @@ def test_every_bad_row_is_named_at_once(read):
     assert "the right answer, wren, is none of the options" in str(error.value)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400"])
+def test_a_number_that_is_not_finite_is_named(read, number):
+    with pytest.raises(ValueError, match=":1: question holds (nan|-?inf), which is no text"):
+        read(f'{{"image": "a.png", "question": {number}, "answer": "wren"}}\n')
+
+
 @pytest.mark.parametrize("depth", [700, 970])  # which the JSON parser itself still takes
 def test_a_list_that_is_nested_too_deeply_is_named(read, depth):
     deep = "[" * depth + "1" + "]" * depth
