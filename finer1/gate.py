@@ -21,8 +21,11 @@ _ELSEWHERE = (b"cross-site", b"same-site")
 class Gate:
     """ASGI middleware that refuses other sites, and tells browsers what a page may load."""
 
-    def __init__(self, app: Application, policy: str) -> None:
-        """app: what is behind the gate; policy: Content-Security-Policy of its answers."""
+    def __init__(self, app: Application, policy: str = "frame-ancestors 'none'") -> None:
+        """app: what is behind the gate; policy: Content-Security-Policy of its answers.
+
+        vLLM makes one of the app alone (`--middleware finer1.gate.Gate`).
+        """
         self._app = app
         self._headers = (
             (b"content-security-policy", policy.encode()),

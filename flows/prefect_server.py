@@ -14,7 +14,6 @@ from finer1.gate import Gate
 from flows.pipeline import settle_prefect
 
 HOST = "127.0.0.1"
-_POLICY = "frame-ancestors 'none'"
 
 
 def main(port: int) -> None:
@@ -31,7 +30,7 @@ def main(port: int) -> None:
 
     settings = get_current_settings().server
     uvicorn.run(
-        Gate(create_app(final=True), _POLICY),
+        Gate(create_app(final=True)),
         host=HOST,
         port=port,
         timeout_keep_alive=settings.api.keepalive_timeout,
