@@ -12,7 +12,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 class Tab:
