@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 START = ROOT / "setup/container/start.sh"
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
-PATIENCE_S = 400
+PATIENCE_S = 3000
 PASSWORDS = ("postgres_password", "mlflow_password", "prefect_password", "prefect_login",
              "store_user", "store_password")  # fmt: skip
 GRAPH = """
