@@ -1,6 +1,10 @@
 import asyncio
 
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from finer1.gate import Gate
 
@@ -83,3 +87,18 @@ def test_every_answer_says_what_its_page_may_load(headers):
     sent = dict(ask(headers)[0]["headers"])
     assert sent[b"content-security-policy"] == b"default-src 'self'"
     assert sent[b"x-content-type-options"] == b"nosniff"
+
+
+def test_a_server_that_makes_it_of_the_app_alone_is_guarded():
+    # As vLLM adds what `--middleware` names.
+    app = Starlette(routes=[Route("/", lambda request: PlainTextResponse("secret"))])
+    app.add_middleware(Gate)
+
+    async def get(**headers):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as own:
+            return (await own.get("/", headers=headers)).status_code
+
+    assert asyncio.run(get()) == 200
+    assert asyncio.run(get(Origin="http://example.org")) == 403
+    assert asyncio.run(get(Host="rebound.example.org:8000")) == 403
