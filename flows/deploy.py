@@ -25,6 +25,7 @@ from finer1.lifetime import dying_with_parent
 from flows.pipeline import settle_prefect
 from flows.processes import as_typed
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
+from tasks.origin import STARTER
 
 _FILE = "prefect.yaml"
 _START_S = 300.0
@@ -144,6 +145,7 @@ class Children:
             self._running[name] = subprocess.Popen(
                 command,
                 cwd=self._root,
+                env={**os.environ, STARTER: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

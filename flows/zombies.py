@@ -25,7 +25,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
 from finer1.lifetime import dying_with_parent
-from tasks.origin import is_alive, process_birth, process_tags
+from tasks.origin import has_lost_starter, is_alive, process_birth, process_tags
 
 FLOWS = ("pipeline", "stage", "experiments", "evaluate")
 """The flows of this project."""
@@ -37,10 +37,12 @@ _MOVING = (StateType.RUNNING, StateType.CANCELLING, StateType.PENDING, StateType
 def label_flow_run(client: SyncPrefectClient, own: UUID) -> None:
     """Label the flow run `own` with this process; one that a worker started dies with its worker.
 
-    Without its worker a run could not be cancelled any more.
+    Without its worker a run could not be cancelled any more. Raises OSError when that died before.
     """
     if "PREFECT__FLOW_RUN_ID" in os.environ:
         dying_with_parent()()
+        if has_lost_starter(os.environ):
+            raise OSError("the worker that started this run is gone; retry the run")
     attempt = str(client.read_flow_run(own).run_count)
     client.update_flow_run_labels(own, {**process_tags(), "attempt": attempt})
 

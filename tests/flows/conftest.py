@@ -19,10 +19,13 @@ stages:
 """
 
 # A file `fail` tells the stage `second` how to end: `code N` or `signal N`; it goes on when a file
-# `wait` goes. As a real stage, it leaves a 1 first, which holds should it be killed.
+# `wait` goes. As a real stage, it dies with its parent and leaves a 1 first, which holds should it
+# be killed.
 STAGE = """
 import os, sys, time
 from pathlib import Path
+from finer1.lifetime import dying_with_parent
+dying_with_parent()()
 name = sys.argv[1]
 print("this is", name, os.environ.get("FINER1_DATA_ROOT"))
 print(f"{name}: 1/2 steps,", "live" if "FINER1_LIVE" in os.environ else "now and then")
