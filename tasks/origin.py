@@ -11,6 +11,7 @@ STARTER = "FINER1_STARTER"
 """Environment variable with the process that started a command and is to be outlived by none of
 what that starts."""
 
+
 def origin_tags(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Tags that tie a tracked run to what started it; unknown ones are left out."""
     git = ["git", "-C", str(root), "rev-parse", "HEAD"]

@@ -15,9 +15,11 @@ stage = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 stage.wait()
 """
+# A shell has its background commands ignore interrupts, and they hand that on.
 WRITER = """
-import os, time
+import os, signal, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     print("up", os.getpid(), flush=True)
     time.sleep(60)
@@ -67,8 +69,13 @@ def test_who_does_not_listen_is_killed(tmp_path, monkeypatch, command):
 
 def test_a_child_that_ended_by_itself_leaves_nothing_running(tmp_path):
     # The grandchild lives on while its parent ends at the interrupt.
-    parent = f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {DEAF!r}])\n"
-    assert not is_working(stopped(tmp_path, parent + "time.sleep(60)"))
+    parent = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+        f"subprocess.Popen([sys.executable, '-c', {DEAF!r}])\n"
+        "time.sleep(60)"
+    )
+    assert not is_working(stopped(tmp_path, parent))
 
 
 def test_a_child_knows_who_started_it(tmp_path):
