@@ -14,7 +14,7 @@ from tests.torture import graph
 from tests.torture.moments import below, words
 
 pytestmark = pytest.mark.slow
-FAR_S = 1800
+FAR_S = 3600
 WAIT = """
 with open("started", "a") as file:
     file.write(sys.argv[1] + "\\n")
