@@ -3,9 +3,9 @@
     python -m flows.pipeline                  run them now, with an embedded server
     python -m flows.pipeline -S seed=1        with another value in params.yaml
 
-With a server of your own (`prefect server start`) set PREFECT_API_URL first; its history lies in
-`.prefect/` in this folder, where the embedded server keeps it, too. What the UI can start comes
-from `python -m flows.deploy`.
+With a server of your own (`python -m flows.prefect_server 4200`) set PREFECT_API_URL first; its
+history lies in `.prefect/` in this folder, where the embedded server keeps it, too. What the UI can
+start comes from `python -m flows.deploy`.
 """
 
 import argparse
