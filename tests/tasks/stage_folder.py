@@ -11,7 +11,7 @@ import yaml
 from finer1.params import check_params
 from tests.crashes import tree
 
-STAGE_S = 1800
+STAGE_S = 7200
 OUTPUTS = {
     "download": ("images", "index", "audit"),
     "split": ("splits",),

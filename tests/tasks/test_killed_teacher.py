@@ -12,7 +12,7 @@ import pytest
 from tests.tasks.stage_folder import ended
 
 pytestmark = pytest.mark.slow
-FAR_S = 600
+FAR_S = 3600
 LABELS = {"beetle": ("black dor", "golden tiger", "green tiger", "violet dor")}
 """Those of own_images."""
 
@@ -86,7 +86,7 @@ def test_what_a_killed_teacher_answered_is_not_asked_again(
         assert number <= len(teacher.answered()) < len(needed)
         assert (code, (tmp_path / "exit").read_text()) == (3, "3"), said
         # 15.5 s of refused connections, 32 s with one that broke; the rest is a busy machine's.
-        assert time.monotonic() - killed_at < 300
+        assert time.monotonic() - killed_at < 900
         assert "Traceback" not in said
         (sentence,) = [line for line in said.splitlines() if line.startswith(f"{stage}: http")]
         assert f"{teacher.address}/chat/completions does not answer after" in sentence

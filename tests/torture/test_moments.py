@@ -59,7 +59,7 @@ def test_the_time_of_children_counts():
         finally:
             os._exit(0)
     try:
-        assert await_moment(child, 0.3)
+        assert await_moment(child, 0.25)  # it is told in steps of 0.01 s
     finally:
         kill(child)
         os.waitpid(child, 0)

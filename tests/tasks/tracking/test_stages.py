@@ -21,6 +21,8 @@ from tests.tasks.tracking.faulty_server import dying_server, faulty_server
 from tests.tasks.tracking.test_run import client_of, runs_of
 
 pytestmark = pytest.mark.slow
+START_S, STAGE_S, END_S = 3600, 7200, 600
+"""On a busy machine; none of it is waited for without need."""
 OUTPUTS = ("models/sft", "data/logs/sft.jsonl", "data/metrics/sft.json")
 
 
@@ -55,7 +57,7 @@ def train(project):
             env=environ,
             capture_output=True,
             text=True,
-            timeout=1800,
+            timeout=STAGE_S,
         )
         assert done.returncode == 0, done.stderr
         files = [project / path for path in OUTPUTS]
@@ -85,15 +87,20 @@ def server(project):
             start_new_session=True,
         )
     try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        until = time.monotonic() + START_S
+        while not is_open(port):
+            assert process.poll() is None
+            assert time.monotonic() < until
             time.sleep(0.5)
         yield port
     finally:
         os.killpg(process.pid, 15)
-        process.wait(60)
+        process.wait(END_S)
+
+
+def is_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_no_fault_of_a_server_changes_a_byte_and_sync_brings_all_of_it(project, train):
