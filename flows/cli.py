@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows import data
+from flows.predicting import predict
 from flows.preflight import check
 from flows.promoting import promote
 from flows.status import status
@@ -30,6 +31,7 @@ app.command()(status)
 app.command()(verify)
 app.command()(sync)
 app.command()(promote)
+app.command()(predict)
 
 
 @app.command()

@@ -75,6 +75,10 @@ class Recognizer:
         """Names the engine and the content of the weights."""
         return self._engine.identity
 
+    def question(self, candidates: Sequence[str] = (), category: str | None = None) -> str:
+        """All of the text that an image is asked with."""
+        return self._ask(candidates, self.asking.category(category)).prompt
+
     def predict(
         self,
         image: Picture,
