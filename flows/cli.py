@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from finer1.inspection.findings import shown_lines
 from flows import data
 from flows.predicting import predict
 from flows.preflight import check
@@ -271,10 +272,10 @@ def main() -> None:
     try:
         app()
     except ValueError as error:
-        print(f"finer1: {error}", file=sys.stderr)
+        print(f"finer1: {shown_lines(error)}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except (OSError, MemoryError) as error:
-        print(f"finer1: {error or 'out of memory'}", file=sys.stderr)
+        print(f"finer1: {shown_lines(error) or 'out of memory'}", file=sys.stderr)
         sys.exit(MACHINE)
 
 

@@ -25,10 +25,11 @@ from finer1.lifetime import dying_with_parent
 from flows.pipeline import settle_prefect
 from flows.processes import as_typed
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
+from tasks.origin import STARTER
 
 _FILE = "prefect.yaml"
 _START_S = 300.0
-_LOOK_S = 15.0
+_LOOK_S = 5.0
 _END_S = 45.0
 """Time for a worker to end its runs."""
 
@@ -80,8 +81,7 @@ def _serve(root: Path, port: int, only_register: bool) -> int:
 
 def server_command(port: int) -> list[str]:
     """A Prefect server for this machine alone."""
-    words = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    return [sys.executable, "-m", "prefect", *words]
+    return [sys.executable, "-m", "flows.prefect_server", str(port)]
 
 
 def worker_command(pool: str) -> list[str]:
@@ -144,6 +144,7 @@ class Children:
             self._running[name] = subprocess.Popen(
                 command,
                 cwd=self._root,
+                env={**os.environ, STARTER: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -184,14 +185,18 @@ def _look_out(children: Children) -> None:
 
     from flows.zombies import end_dead_flow_runs
 
+    answers = True
     while True:
         children.revive()
         try:
             with get_client(sync_client=True) as client:
-                for name in end_dead_flow_runs(client):
-                    print(f"marked as crashed: {name}", flush=True)
+                for line in end_dead_flow_runs(client):
+                    print(line, flush=True)
+            answers = True
         except (httpx.HTTPError, PrefectException) as error:
-            print(f"the server does not answer: {error}", flush=True)
+            if answers:
+                print(f"the server does not answer: {error}", flush=True)
+            answers = False
         time.sleep(_LOOK_S)
 
 

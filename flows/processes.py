@@ -5,10 +5,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from finer1.lifetime import dying_with_parent
 from finer1.telemetry import TELEMETRY_OFF
+from tasks.origin import STARTER
+
+_PATIENCE_S = 10.0
+"""Time for an interrupted child to end by itself."""
 
 
 def stream(
@@ -19,12 +26,13 @@ def stream(
 ) -> int:
     """Run `command` in `folder`, hand on every line of its output, return its exit status.
 
-    A killed parent takes the child with it (Linux), so that no orphan goes on writing.
+    A killed parent takes the child with it (Linux), so that no orphan goes on writing. When this
+    call is left by an exception, the child and all that it started have ended.
     """
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=dict(environ),
+        env={**environ, STARTER: str(os.getpid())},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -59,9 +67,29 @@ def as_typed(command: str, root: Path) -> str:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ask the child to stop, as Ctrl-C does, then make it."""
-    process.send_signal(signal.SIGINT)
+    """Ask the child to stop, as Ctrl-C does, then make it and all that it started."""
+    own = psutil.Process(process.pid)
+    below = own.children(recursive=True)
+    # DVC ignores an interrupt while its stage runs: a terminal would have sent it to both.
+    for each in below if _ignores_interrupts(own) else [own]:
+        with suppress(psutil.NoSuchProcess):
+            each.send_signal(signal.SIGINT)
     try:
-        process.wait(timeout=10)
+        process.wait(_PATIENCE_S)
     except subprocess.TimeoutExpired:
+        below += own.children(recursive=True)
         process.kill()
+    for each in below:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    psutil.wait_procs(below, _PATIENCE_S)
+
+
+def _ignores_interrupts(process: psutil.Process) -> bool:
+    """Whether a process has SIGINT ignored, where Linux says so."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    (ignored,) = (line.split()[1] for line in lines.splitlines() if line.startswith("SigIgn:"))
+    return bool(int(ignored, 16) >> (signal.SIGINT - 1) & 1)

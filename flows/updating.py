@@ -82,8 +82,8 @@ def start_flow_run() -> None:
     """Label this flow run with its process and end the runs of killed ones."""
     with get_client(sync_client=True) as client:
         label_flow_run(client, UUID(flow_run.get_id()))
-        for name in end_dead_flow_runs(client):
-            get_run_logger().info("marked as crashed: %s", name)
+        for line in end_dead_flow_runs(client):
+            get_run_logger().info(line)
 
 
 def turn_sayer() -> Callable[[str], None] | None:

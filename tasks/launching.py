@@ -20,6 +20,7 @@ from pathlib import Path
 from finer1.files import write_json
 from finer1.model_params import LauncherParams
 from tasks.exit_codes import FAILED, MACHINE
+from tasks.origin import has_lost_starter
 
 SHARED_STAGES = ("sft", "tapo")
 """The stages that several processes can run together."""
@@ -56,12 +57,13 @@ def is_launched() -> bool:
 
 
 def end_without_parent() -> None:
-    """End this process if it was launched by one that is gone already.
+    """End this process if what launched it, or what started its `dvc repro`, is gone already.
 
     To be called once it dies with its parent (finer1/lifetime.py), which a parent that went before
     does not bring about.
     """
-    if is_launched() and os.getppid() != int(os.environ["FINER1_LAUNCHER"]):
+    is_orphan = is_launched() and os.getppid() != int(os.environ["FINER1_LAUNCHER"])
+    if is_orphan or has_lost_starter(os.environ):
         sys.exit(FAILED)
 
 

@@ -3,8 +3,13 @@
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+STARTER = "FINER1_STARTER"
+"""Environment variable with the process that started a command and is to be outlived by none of
+what that starts."""
 
 
 def origin_tags(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -47,6 +52,30 @@ def process_birth(pid: int) -> str | None:
         return None
     state, *rest = fields.rpartition(")")[2].split()
     return None if state in "ZX" else rest[18]
+
+
+def has_lost_starter(environ: Mapping[str, str]) -> bool:
+    """Whether the process of FINER1_STARTER is no longer above this one: one in between has died.
+
+    Asked once this process dies with its parent (finer1/lifetime.py), which a parent that went
+    before does not bring about.
+    """
+    if sys.platform != "linux":
+        return False
+    starter = int(environ.get(STARTER, "0"))
+    pid = os.getppid()
+    while starter and pid > 1 and pid != starter:
+        pid = _parent(pid)
+    return bool(starter) and pid != starter
+
+
+def _parent(pid: int) -> int:
+    """Parent of a process of this machine; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    return int(fields.rpartition(")")[2].split()[1])
 
 
 def _boot() -> str:

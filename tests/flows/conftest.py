@@ -5,13 +5,13 @@ import pytest
 GRAPH = """
 stages:
   first:
-    cmd: python stage.py first
+    cmd: exec python stage.py first
     deps: [stage.py]
     params: [seed]
     outs: [data/first.txt]
     meta: {retries: 1, seconds: 30}
   second:
-    cmd: python stage.py second
+    cmd: exec python stage.py second
     deps: [data/first.txt]
     params: [sft]
     outs: [data/second.txt]
@@ -19,16 +19,21 @@ stages:
 """
 
 # A file `fail` tells the stage `second` how to end: `code N` or `signal N`; it goes on when a file
-# `wait` goes. As a real stage, it leaves a 1 first, which holds should it be killed.
+# `wait` goes, and writes meanwhile. A file `more` adds to what a stage makes. As a real stage, it
+# dies with its parent and leaves a 1 first, which holds should it be killed.
 STAGE = """
 import os, sys, time
 from pathlib import Path
+from finer1.lifetime import dying_with_parent
+dying_with_parent()()
 name = sys.argv[1]
 print("this is", name, os.environ.get("FINER1_DATA_ROOT"))
 print(f"{name}: 1/2 steps,", "live" if "FINER1_LIVE" in os.environ else "now and then")
 exit_file = Path(os.environ["FINER1_EXIT_FILE"])
 exit_file.write_text("1")
 while name == "second" and Path("wait").exists():
+    with open("beats", "a") as file:
+        file.write(".")
     time.sleep(0.1)
 how = Path("fail").read_text().split() if Path("fail").exists() else []
 if how and name == "second":
@@ -36,7 +41,8 @@ if how and name == "second":
         os.kill(os.getpid(), int(how[1]))
     exit_file.write_text(how[1])
     sys.exit(int(how[1]))
-Path("data", f"{name}.txt").write_text(name)
+more = Path("more").read_text() if Path("more").exists() else ""
+Path("data", f"{name}.txt").write_text(name + more)
 exit_file.write_text("0")
 """
 

@@ -1,114 +1,18 @@
 """What `python -m flows.deploy` starts, on the toy project: a real server, worker and look-out."""
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
 
-import httpx
 import psutil
 import pytest
 
+from flows.workspace import hold
+from tests.flows.served import RUN_S, is_working, serve, wait_for
+
 pytestmark = pytest.mark.slow
-START_S, RUN_S = 900, 600
-AT_REST = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-
-
-class Service:
-    """The command in a folder, and the server's API."""
-
-    def __init__(self, folder, repository):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.folder, self.address = folder, f"http://127.0.0.1:{self.port}"
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "FINER1_"))}
-        environ = {**keep, "PYTHONPATH": str(repository), "PYTHONUNBUFFERED": "1"}
-        environ["PREFECT_WORKER_QUERY_SECONDS"] = "2"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "flows.deploy", "--port", str(self.port)],
-            cwd=folder,
-            env=environ,
-            stdout=(folder / "deploy.log").open("w"),
-            stderr=subprocess.STDOUT,
-        )
-
-    def wait_until_open(self):
-        wait_for(lambda: "open " in self.output() or self.process.poll() is not None, START_S)
-        assert self.process.poll() is None, self.output()
-
-    def end(self):
-        """End it as Ctrl-C does, and whatever that leaves; returns the exit code."""
-        tree = self.tree()
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(120)
-        finally:
-            self.process.kill()
-            for process in tree:
-                with suppress(psutil.Error):
-                    process.kill()
-
-    def output(self):
-        return (self.folder / "deploy.log").read_text()
-
-    def post(self, path, body):
-        """Answer of the server, which is asked again when its database is busy, as clients do."""
-        until = time.monotonic() + RUN_S
-        while True:
-            answer = httpx.post(f"{self.address}/api{path}", json=body, timeout=RUN_S)
-            if answer.status_code != 503 or time.monotonic() > until:
-                break
-            time.sleep(1)
-        answer.raise_for_status()
-        return answer.json()
-
-    def start(self, deployment, **parameters):
-        found = self.post("/deployments/filter", {})
-        (id_,) = [item["id"] for item in found if item["name"] == deployment]
-        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        return self.post(f"/deployments/{id_}/create_flow_run", body)["id"]
-
-    def run(self, run):
-        return httpx.get(f"{self.address}/api/flow_runs/{run}", timeout=60).json()
-
-    def state(self, run):
-        return self.run(run)["state_type"]
-
-    def set_state(self, run, kind, name=None):
-        """What the buttons of the UI do."""
-        state = {"type": kind, **({"name": name} if name else {})}
-        return self.post(f"/flow_runs/{run}/set_state", {"state": state})
-
-    def ended(self, run):
-        wait_for(lambda: self.state(run) in AT_REST, RUN_S)
-        return self.state(run)
-
-    def tree(self):
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def child(self, *words):
-        """The process of the service whose command has all the words."""
-        for process in self.tree():
-            with suppress(psutil.Error):
-                if all(word in process.cmdline() for word in words):
-                    return process
-        return None
-
-    def artifacts(self, run):
-        found = self.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
-        return {item["key"]: item for item in found}
-
-
-def wait_for(is_done, seconds):
-    until = time.monotonic() + seconds
-    while not is_done():
-        assert time.monotonic() < until, "too slow"
-        time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
@@ -117,89 +21,114 @@ def service(tmp_path_factory, repository, make_project):
     make_project(folder)
     for name in ("prefect.yaml", "pyproject.toml"):
         (folder / name).write_bytes((repository / name).read_bytes())
-    service = Service(folder, repository)
-    try:
-        service.wait_until_open()
-        yield service
-    finally:
-        code = service.end()
-    assert code == 0
+    yield from serve(folder, repository)
 
 
 @pytest.fixture
 def waiting(service):
-    """A run of the pipeline whose stage `second` waits."""
+    """A run of the stage `second`, which waits and writes meanwhile; nothing of it is left."""
+    release(service)
     (service.folder / "data/second.txt").unlink(missing_ok=True)
     (service.folder / "wait").touch()
     run = service.start("stage", stages=["second"], assignments=[f"sft.lr={time.time() % 1:.6f}"])
-    wait_for(lambda: service.child("stage.py", "second"), RUN_S)
+    service.wait_for_child("stage.py", "second")
     yield run
+    release(service)
+    service.ended(run)
+    wait_for(lambda: not writers(service), RUN_S)
+
+
+def release(service):
+    """Let the stage `second` go on."""
     (service.folder / "wait").unlink(missing_ok=True)
+
+
+def writers(service):
+    """The processes that write for a run: the stage, DVC, `finer1 run`."""
+    found = [service.child(*words) for words in (("stage.py",), ("dvc", "repro"), ("flows.cli",))]
+    return [process for process in found if process]
+
+
+def assert_nothing_is_written(folder):
+    beats = folder / "beats"
+    before = beats.stat().st_size
+    time.sleep(3)
+    assert beats.stat().st_size == before
+    assert not (folder / "data/second.txt").exists()
 
 
 def test_a_run_leaves_tables_and_a_summary(service):
     run = service.start("pipeline")
     assert service.ended(run) == "COMPLETED"
     found = service.artifacts(run)
-    assert {"stage-first", "stage-second", "result"} <= set(found)
+    assert {"stage-first", "stage-second", "progress-second", "result"} <= set(found)
     assert found["stage-first"]["type"] == "table"
     assert "| first | ran |" in found["result"]["data"]
+    assert "second: this is second" in service.log(run)
     assert (service.folder / "data/second.txt").read_text() == "second"
+    assert (service.folder / ".prefect/prefect.db").exists()
     again = service.start("pipeline")
     assert service.ended(again) == "COMPLETED"
     assert "| first | up to date |" in service.artifacts(again)["result"]["data"]
     assert "stage-first" not in service.artifacts(again)
+    assert service.task_states(again) == {"first": "UpToDate", "second": "UpToDate"}
 
 
-def test_nothing_of_it_listens_beyond_this_machine(service):
+def test_nothing_of_it_speaks_to_another_machine(service):
     everything = [psutil.Process(service.process.pid), *service.tree()]
-    listening = [
-        connection.laddr.ip
-        for process in everything
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    assert service.port in {
-        connection.laddr.port
-        for process in everything
-        for connection in process.net_connections("inet")
-    }
-    assert set(listening) <= {"127.0.0.1", "::1"}
+    connections = [item for each in everything for item in each.net_connections("inet")]
+    assert service.port in {item.laddr.port for item in connections}
+    listening = {item.laddr.ip for item in connections if item.status == psutil.CONN_LISTEN}
+    spoken_to = {item.raddr.ip for item in connections if item.raddr}
+    assert listening | spoken_to <= {"127.0.0.1", "::1"}
 
 
 def test_a_cancelled_run_leaves_no_writer_and_the_next_goes_on(service, waiting):
-    writers = [service.child("stage.py", "second"), service.child("dvc", "repro")]
-    assert all(writers)
+    working = writers(service)
+    assert len(working) == 3
     service.set_state(waiting, "CANCELLING")
     assert service.ended(waiting) == "CANCELLED"
-    _, alive = psutil.wait_procs(writers, timeout=10)
-    assert not alive
-    assert not (service.folder / "data/second.txt").exists()
-    (service.folder / "wait").unlink()
+    assert not any(map(is_working, working))
+    assert_nothing_is_written(service.folder)
+    release(service)
     assert service.ended(service.start("pipeline")) == "COMPLETED"
     assert (service.folder / "data/second.txt").exists()
 
 
-def test_a_killed_run_is_crashed_and_can_be_retried(service, waiting):
-    writer = service.child("stage.py", "second")
-    service.child("prefect.engine").kill()
+@pytest.mark.parametrize(
+    "victim", [("prefect.engine",), ("worker", "start")], ids=["run", "worker"]
+)
+def test_a_killed_run_is_crashed_in_seconds_and_can_be_retried(service, waiting, victim):
+    working, worker = writers(service), service.child("worker", "start")
+    start = time.monotonic()
+    service.child(*victim).kill()
     assert service.ended(waiting) == "CRASHED"
-    assert not writer.is_running()
-    (service.folder / "wait").unlink()
-    service.set_state(waiting, "SCHEDULED", "AwaitingRetry")
-    wait_for(lambda: service.run(waiting)["run_count"] == 2, RUN_S)
-    assert service.ended(waiting) == "COMPLETED"
+    assert time.monotonic() - start < 60
+    wait_for(lambda: not any(map(is_working, working)), 10)
+    assert_nothing_is_written(service.folder)
+    wait_for(lambda: service.child("worker", "start"), RUN_S)
+    assert (service.child("worker", "start") != worker) is ("worker" in victim)
+    release(service)
+    assert service.retry(waiting) == "COMPLETED"
+    assert service.task_states(waiting)["first"] == "UpToDate"
 
 
-def test_a_killed_worker_takes_its_run_along_and_is_started_again(service, waiting):
-    writer = service.child("stage.py", "second")
-    service.child("worker", "start").kill()
-    assert service.ended(waiting) == "CRASHED"
-    assert not writer.is_running()
-    (service.folder / "wait").unlink()
-    service.set_state(waiting, "SCHEDULED", "AwaitingRetry")
-    wait_for(lambda: service.run(waiting)["run_count"] == 2, RUN_S)
-    assert service.ended(waiting) == "COMPLETED"
+def test_a_killed_server_costs_a_stage_nothing(service, waiting):
+    server, writer = service.child("server", "start"), service.child("stage.py", "second")
+    server.kill()
+    release(service)
+    wait_for(lambda: not is_working(writer), RUN_S)
+    wait_for(lambda: (service.folder / "data/second.txt").exists(), RUN_S)
+    wait_for(lambda: service.child("server", "start") not in (None, server), RUN_S)
+    wait_for(service.is_open, RUN_S)
+    if service.ended(waiting) != "COMPLETED":
+        assert service.retry(waiting) == "COMPLETED"
+        assert service.task_states(waiting)["second"] == "UpToDate"
+    made = (service.folder / "data/second.txt").stat().st_mtime_ns
+    again = service.start("pipeline")
+    assert service.ended(again) == "COMPLETED"
+    assert service.task_states(again)["second"] == "UpToDate"
+    assert (service.folder / "data/second.txt").stat().st_mtime_ns == made
 
 
 def test_a_second_run_waits_for_the_first(service, waiting):
@@ -207,22 +136,72 @@ def test_a_second_run_waits_for_the_first(service, waiting):
     time.sleep(10)
     assert service.state(second) == "SCHEDULED"
     assert service.state(waiting) == "RUNNING"
-    (service.folder / "wait").unlink()
+    release(service)
     assert (service.ended(waiting), service.ended(second)) == ("COMPLETED", "COMPLETED")
     assert service.run(waiting)["end_time"] <= service.run(second)["start_time"]
+
+
+def test_a_run_waits_for_one_that_was_typed_and_says_so(service):
+    with hold(service.folder):
+        run = service.start("stage", stages=["first"])
+        wait_for(lambda: f"is in use by process {os.getpid()}" in service.log(run), RUN_S)
+        assert service.state(run) == "RUNNING"
+        assert "this run waits" in service.log(run)
+    assert service.ended(run) == "COMPLETED"
+
+
+def test_a_run_is_started_from_a_shell(service):
+    known = service.runs()
+    service.prefect("deployment", "run", "stage/stage", "--params", '{"stages": ["first"]}')
+    (run,) = service.runs() - known
+    assert service.ended(run) == "COMPLETED"
+    assert set(service.task_states(run)) == {"first"}
 
 
 @pytest.mark.parametrize(("decision", "end"), [("go on", "COMPLETED"), ("stop", "FAILED")])
 def test_a_run_pauses_for_review_and_does_what_the_person_says(service, decision, end):
     seed = int(time.time())
     run = service.start("pipeline", pause_after=["first"], assignments=[f"seed={seed}"])
-    wait_for(lambda: service.state(run) in {"PAUSED", *AT_REST}, RUN_S)
-    assert service.run(run)["state_name"] == "Suspended"
-    # The folder is free meanwhile.
+    service.wait_until_suspended(run)
+    # The folder is free meanwhile, and there is no process of the run.
+    wait_for(lambda: service.child("prefect.engine") is None, RUN_S)
     assert service.ended(service.start("stage", stages=["first"])) == "COMPLETED"
-    words = {"decision": decision, "note": "by hand"}
-    service.post(f"/flow_runs/{run}/resume", {"run_input": words})
+    service.resume(run, decision)
     assert service.ended(run) == end
+    assert "by hand" in service.log(run) + service.run(run)["state"]["message"]
+
+
+def test_a_resumed_run_that_finds_other_outputs_asks_again(service):
+    run = service.start("pipeline", pause_after=["first"])
+    service.wait_until_suspended(run)
+    (service.folder / "more").write_text(" and more")
+    seed = f"seed={int(time.time())}"
+    assert service.ended(service.start("stage", stages=["first"], assignments=[seed])) == (
+        "COMPLETED"
+    )
+    (service.folder / "more").unlink()
+    service.resume(run, "go on")
+    wait_for(lambda: service.num_suspensions(run) == 2 or service.is_at_rest(run), RUN_S)
+    service.wait_until_suspended(run)
+    service.resume(run, "go on")
+    assert service.ended(run) == "COMPLETED"
+
+
+def test_a_typed_run_pauses_in_place(service):
+    known = service.runs()
+    environ = {**service.environ, "PREFECT_API_URL": f"{service.address}/api"}
+    command = [sys.executable, "-m", "flows.pipeline", "--pause-after", "first"]
+    with subprocess.Popen(command, cwd=service.folder, env=environ) as typed:
+        try:
+            wait_for(lambda: service.runs() - known, RUN_S)
+            (run,) = service.runs() - known
+            wait_for(lambda: service.run(run)["state_name"] == "Paused", RUN_S)
+            assert typed.poll() is None
+            service.resume(run, "go on")
+            assert typed.wait(RUN_S) == 0
+        finally:
+            typed.kill()
+    assert service.state(run) == "COMPLETED"
 
 
 def test_bad_settings_fail_with_the_reason(service):
@@ -231,91 +210,30 @@ def test_bad_settings_fail_with_the_reason(service):
     assert "sft.epochz" in service.run(run)["state"]["message"]
 
 
-@pytest.fixture
-def page(service):
-    """A page of the Prefect UI in headless Chromium; fails if it asks for anything elsewhere."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium")
-    outside = []
-    with playwright.sync_playwright() as started:
-        words = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = started.chromium.launch(executable_path=chromium, args=words)
-        page = browser.new_page(viewport={"width": 1300, "height": 1100})
-        page.set_default_timeout(1000 * RUN_S)
-        page.on("request", lambda request: outside.append(request.url))
-        yield page
-        browser.close()
-    assert [url for url in outside if not url.startswith((service.address, "data:"))] == []
+def test_no_schedule_is_on(service):
+    found = service.post("/deployments/filter", {})
+    assert [item["active"] for each in found for item in each["schedules"]] == [False]
 
 
-def open_form(page, service, deployment):
-    (found,) = service.post(
-        "/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}}
+def test_a_worker_by_hand_serves_the_deployments_of_another_server(service):
+    """The server of PREFECT_API_URL is taken; none is started beside it."""
+    environ = {**service.environ, "PREFECT_API_URL": f"{service.address}/api"}
+    command = [sys.executable, "-m", "flows.deploy", "--register"]
+    done = subprocess.run(
+        command, cwd=service.folder, env=environ, capture_output=True, text=True, timeout=RUN_S
     )
-    page.goto(f"{service.address}/deployments/deployment/{found['id']}/run")
-
-
-def choose(page, label, name):
-    """Tick a name in the list of a parameter."""
-    field = page.locator(".schema-form-property", has_text=label).last
-    field.locator(".p-select-button__control").focus()
-    page.keyboard.press("ArrowDown")
-    page.locator(".p-select-option", has_text=name).first.click()
-    page.get_by_text("Parameters", exact=True).first.click()  # closes the list
-
-
-def press(page, name):
-    page.get_by_role("button", name=name, exact=True).last.click()
-
-
-def submit(page, service, tmp_path):
-    """Start the run of the form; returns its id."""
-    page.screenshot(path=tmp_path / "form.png")
-    known = {run["id"] for run in service.post("/flow_runs/filter", {})}
-    press(page, "Submit")
-    new = set()
-    while not new:
-        page.wait_for_timeout(500)
-        new = {run["id"] for run in service.post("/flow_runs/filter", {})} - known
-    return new.pop()
-
-
-def test_a_run_is_started_cancelled_and_retried_by_clicking(service, page, tmp_path):
-    (service.folder / "data/second.txt").unlink(missing_ok=True)
-    (service.folder / "wait").touch()
-    open_form(page, service, "stage")
-    choose(page, "stages", "second")
-    run = submit(page, service, tmp_path)
-    wait_for(lambda: service.child("stage.py", "second"), RUN_S)
-    page.goto(f"{service.address}/runs/flow-run/{run}")
-    press(page, "Cancel")
-    page.wait_for_timeout(1500)
-    page.screenshot(path=tmp_path / "cancel.png")
-    press(page, "Cancel")
-    assert service.ended(run) == "CANCELLED"
-    (service.folder / "wait").unlink()
-    press(page, "Retry")
-    page.wait_for_timeout(1500)
-    page.screenshot(path=tmp_path / "retry.png")
-    press(page, "Retry")
-    wait_for(lambda: service.run(run)["run_count"] == 2, RUN_S)
-    assert service.ended(run) == "COMPLETED"
-    page.reload()
-    page.get_by_text("Completed").first.wait_for()
-    page.screenshot(path=tmp_path / "completed.png")
-    assert (service.folder / "data/second.txt").exists()
-
-
-def test_a_paused_run_is_resumed_by_clicking(service, page, tmp_path):
-    open_form(page, service, "pipeline")
-    choose(page, "pause_after", "first")
-    run = submit(page, service, tmp_path)
-    wait_for(lambda: service.run(run)["state_name"] == "Suspended", RUN_S)
-    page.goto(f"{service.address}/runs/flow-run/{run}")
-    press(page, "Resume")
-    page.get_by_text("Look at what it made").wait_for()
-    page.screenshot(path=tmp_path / "resume.png")
-    press(page, "Submit")
-    assert service.ended(run) == "COMPLETED"
+    assert done.returncode == 0
+    assert "started   server" not in done.stdout
+    assert done.stdout.count("deployed  ") == 4
+    ours = service.child("worker", "start")
+    os.kill(ours.pid, signal.SIGSTOP)  # takes no run
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "finer1"]
+    with subprocess.Popen(command, cwd=service.folder, env=environ) as worker:
+        try:
+            run = service.start("stage", stages=["first"])
+            assert service.ended(run) == "COMPLETED"
+            assert psutil.Process(worker.pid).is_running()
+        finally:
+            worker.terminate()
+            worker.wait(60)
+            os.kill(ours.pid, signal.SIGCONT)

@@ -48,10 +48,17 @@ def test_a_run_whose_process_is_gone_is_dead_at_once(dead_pid):
     assert is_dead(run_in(Cancelling(), seconds=0), labels_of(dead_pid), NOW)
 
 
-def test_a_process_that_got_the_same_number_is_another_one(dead_pid):
+def test_a_process_that_got_the_same_number_is_another_one():
     run = run_in(Running(), seconds=0)
     run.infrastructure_pid = str(os.getpid())
-    assert is_dead(run, labels_of(dead_pid), NOW)
+    assert is_dead(run, {**labels_of(os.getpid()), "born": "1"}, NOW)
+
+
+def test_a_resumed_run_whose_new_process_has_not_labelled_it_is_alive(dead_pid):
+    # Prefect counts no further attempt; the labels are those of the process before the pause.
+    run = run_in(Running(), seconds=9000)
+    run.infrastructure_pid = str(os.getpid())
+    assert not is_dead(run, labels_of(dead_pid), NOW)
 
 
 def test_a_run_whose_process_has_not_come_to_labelling_it_is_alive(dead_pid):
@@ -98,7 +105,7 @@ def test_a_run_that_was_deleted_since_it_was_read_ends_no_look_out(dead_pid):
                 raise ObjectNotFound(ValueError("404"))
             told.append((run, state.type, force))
 
-    assert end_dead_flow_runs(Client()) == [other.name]
+    assert end_dead_flow_runs(Client()) == [f"marked as crashed: {other.name}"]
     assert told == [(other.id, StateType.CRASHED, True)]
 
 

@@ -12,7 +12,12 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-PATIENCE_S = 30
+PATIENCE_S = 120
+MOUSE = (
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2,"
+    "primaryPointerType=4,availablePointerTypes=4"
+)
+"""Without it a page that asks is told that the device has no pointer."""
 
 
 class Tab:
@@ -61,9 +66,9 @@ class Tab:
             mobile=width < 640,
         )
 
-    def wait(self, script):
+    def wait(self, script, seconds=PATIENCE_S):
         """Wait until a JavaScript expression is true; returns its value."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             if value := self.run(script):
                 return value
@@ -100,8 +105,11 @@ class Tab:
 
 
 @contextmanager
-def chromium_tab(profile):
-    """A tab of a Chromium that the machine has; skips the test where it has none."""
+def chromium_tab(profile, *words):
+    """A tab of a Chromium that the machine has; skips the test where it has none.
+
+    words: further options of the command.
+    """
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no chromium on this machine")
@@ -115,6 +123,7 @@ def chromium_tab(profile):
         "--remote-debugging-port=0",
         "--window-size=1360,1000",
         f"--user-data-dir={profile}",
+        *words,
         "about:blank",
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,0 +1,164 @@
+"""Start, cancel, retry and resume by clicking in the Prefect UI, in headless Chromium."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.finer1.review.chromium import MOUSE, chromium_tab
+from tests.flows.served import RUN_S, is_working, serve, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, repository, make_project):
+    folder = tmp_path_factory.mktemp("clicked")
+    make_project(folder)
+    for name in ("prefect.yaml", "pyproject.toml"):
+        (folder / name).write_bytes((repository / name).read_bytes())
+    yield from serve(folder, repository)
+
+
+@pytest.fixture
+def page(service, tmp_path):
+    """The Prefect UI; fails if a page raises an error or asks for anything elsewhere.
+
+    FINER1_PICTURES names a folder for its screenshots.
+    """
+    with chromium_tab(tmp_path / "profile", MOUSE) as tab:
+        tab.resize(1300, 1150)
+        yield Page(tab, service, Path(os.environ.get("FINER1_PICTURES", tmp_path)))
+        assert tab.errors == []
+        own = (service.address, f"blob:{service.address}", "data:")
+        assert [url for url in tab.requests if not url.startswith(own)] == []
+
+
+class Page:
+    """What a person does with a page: looks for words, clicks, types."""
+
+    def __init__(self, tab, service, pictures):
+        self._tab, self._service, self._pictures = tab, service, pictures
+
+    def open(self, path):
+        self._tab.open(f"{self._service.address}{path}")
+
+    def click(self, selector, words=None):
+        """Click the last visible element with a selector, with just these words where given."""
+        found = (
+            f"[...document.querySelectorAll({json.dumps(selector)})].filter(e => e.offsetParent"
+            f" && !e.disabled && {json.dumps(words)} in {{null: 1, [e.innerText.trim()]: 1}})"
+        )
+        self._tab.wait(f"{found}.length", RUN_S)
+        # A dialog that opens moves for a moment, and a click where it was hits nothing.
+        place = f"JSON.stringify({found}.at(-1)?.getBoundingClientRect())"
+        self._tab.wait(f"window.before === (window.before = {place})")
+        mark = "document.querySelectorAll('[data-target]').forEach(e => delete e.dataset.target)"
+        self._tab.run(f"{mark}; {found}.at(-1).dataset.target = 1")
+        self._tab.click("[data-target]")
+
+    def choose(self, label, name):
+        """Choose a name in the list of a form's parameter."""
+        field = "[...document.querySelectorAll('.schema-form-property')].filter("
+        field += f"e => e.innerText.startsWith({json.dumps(label)})).at(-1)"
+        button = f"{field}?.querySelector('.p-select-button__control')"
+        self._tab.wait(button + " != null", RUN_S)
+        self._tab.run(f"{button}.focus()")
+        self._tab.press("ArrowDown")
+        self.click(".p-select-option", name)
+        self._tab.run("document.activeElement.blur()")
+        self.click(".p-heading, label, h1, h2, h3, legend", "Parameters")
+
+    def see(self, words):
+        """Wait until the page has these words."""
+        self._tab.wait(f"document.body.innerText.includes({json.dumps(words)})", RUN_S)
+
+    def picture(self, name):
+        self._tab.picture(self._pictures / f"{name}.png")
+
+
+def submit(page, service):
+    """Start the run of the form; returns its id."""
+    known = service.runs()
+    page.click("button", "Submit")
+    wait_for(lambda: service.runs() - known, RUN_S)
+    (run,) = service.runs() - known
+    return run
+
+
+def test_a_run_is_started_cancelled_and_retried_by_clicking(service, page):
+    (service.folder / "wait").touch()
+    page.open(f"/deployments/deployment/{service.deployment('stage')}/run")
+    page.choose("stages", "second")
+    page.picture("form")
+    run = submit(page, service)
+    writer = service.wait_for_child("stage.py", "second")
+    page.open(f"/runs/flow-run/{run}")
+    page.see("this is second")
+    page.picture("running")
+    page.click("button", "Cancel")
+    page.see("Cancel Flow Run")
+    page.picture("cancel")
+    page.click(".p-modal button", "Cancel")
+    assert service.ended(run) == "CANCELLED"
+    assert not is_working(writer)
+    page.see("Cancelled")
+    page.picture("cancelled")
+    (service.folder / "wait").unlink()
+    page.click("button", "Retry")
+    page.picture("retry")
+    page.click(".p-modal button", "Retry")
+    assert service.ended(run, 2) == "COMPLETED"
+    page.see("Completed")
+    page.picture("completed")
+    assert (service.folder / "data/second.txt").exists()
+
+
+def test_a_crashed_run_is_retried_by_clicking(service, page):
+    (service.folder / "wait").touch()
+    run = service.start("pipeline", assignments=["sft.lr=0.00123"])
+    service.wait_for_child("stage.py", "second")
+    service.child("prefect.engine").kill()
+    assert service.ended(run) == "CRASHED"
+    (service.folder / "wait").unlink()
+    page.open(f"/runs/flow-run/{run}")
+    page.see("Crashed")
+    page.picture("crashed")
+    page.click("button", "Retry")
+    page.click(".p-modal button", "Retry")
+    assert service.ended(run, 2) == "COMPLETED"
+
+
+@pytest.mark.parametrize(("decision", "end"), [("go on", "COMPLETED"), ("stop", "FAILED")])
+def test_a_paused_run_is_resumed_by_clicking(service, page, decision, end):
+    page.open(f"/deployments/deployment/{service.deployment('pipeline')}/run")
+    page.choose("pause_after", "first")
+    run = submit(page, service)
+    service.wait_until_suspended(run)
+    page.open(f"/runs/flow-run/{run}")
+    page.see("Suspended")
+    page.click("button", "Resume")
+    page.see("Look at what it made")
+    page.picture(f"resume-{end.lower()}")
+    if decision == "stop":
+        page.choose("decision", "stop")
+    page.click(".p-modal button", "Submit")
+    assert service.ended(run) == end
+
+
+def test_artifacts_are_on_the_page_of_the_run(service, page):
+    shutil.rmtree(service.folder / ".dvc/cache", ignore_errors=True)
+    for name in ("first", "second"):
+        (service.folder / f"data/{name}.txt").unlink(missing_ok=True)
+    run = service.start("pipeline", assignments=["seed=77", "sft.lr=0.00077"])
+    assert service.ended(run) == "COMPLETED"
+    page.open(f"/runs/flow-run/{run}?tab=Artifacts")
+    page.see("stage-second")
+    page.see("progress-second")
+    page.picture("artifacts")
+    page.open("/artifacts/key/result")
+    page.see("outcome")
+    page.see("second")
+    page.picture("summary")
