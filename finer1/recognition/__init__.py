@@ -10,6 +10,7 @@ Decoder, prompts, parser and engine are those of the evaluation.
 """
 
 from finer1.asking import Asking
-from finer1.recognition.recognizer import Recognition, Recognizer
+from finer1.recognition.reading import Recognition
+from finer1.recognition.recognizer import Recognizer
 
 __all__ = ["Asking", "Recognition", "Recognizer"]

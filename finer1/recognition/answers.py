@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from finer1.prompts import SECTIONS
-from finer1.recognition.recognizer import Recognition
+from finer1.recognition.reading import Recognition
 
 COLUMNS = (
     *("image", "answer", "vote_share", "candidates", *SECTIONS, "votes", "error"),

@@ -1,8 +1,6 @@
 """A loaded model that answers for images, one or many, at once or as it writes."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -17,35 +15,13 @@ from finer1.engines.interface import (
     WritingEngine,
     load_engine,
 )
-from finer1.evaluation.answers import normalise, same_name
-from finer1.evaluation.reading import read_completion
-from finer1.evaluation.strategies import Asked, ask
+from finer1.evaluation.strategies import Asked
 from finer1.images import decode_image
-from finer1.prompts import question, split_options
+from finer1.recognition.reading import Recognition, asked_about, read_recognition
 from finer1.recognition.sections import sections_so_far
-from finer1.records import Question
-
-_TEMPLATE = 6
-"""Of the ten question templates the one that every category fits."""
 
 Picture = Image.Image | Path | str | bytes
 """RGB, a file, or its content."""
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """What a model says of one image."""
-
-    answer: str | None
-    """The one closed answer; None when the completion has no such thing."""
-    candidates: tuple[str, ...]
-    """Those given, else the ones that the model weighed."""
-    sections: Mapping[str, str]
-    """The four sections of the rationale by name; empty when any is missing."""
-    votes: Mapping[str, float]
-    """Answer -> share of the drawn completions that give it; empty when none was drawn."""
-    raw: str
-    """The whole completion."""
 
 
 class Recognizer:
@@ -77,7 +53,7 @@ class Recognizer:
 
     def question(self, candidates: Sequence[str] = (), category: str | None = None) -> str:
         """All of the text that an image is asked with."""
-        return self._ask(candidates, self.asking.category(category)).prompt
+        return asked_about(self.asking, candidates, category).prompt
 
     def predict(
         self,
@@ -104,15 +80,14 @@ class Recognizer:
         batch_size: int = 8,
     ) -> Iterator[Recognition]:
         """As predict, of each image in turn; `batch_size` at once."""
-        asked = self._ask(candidates or (), self.asking.category(category))
+        names = candidates or ()
+        asked = asked_about(self.asking, names, category)
         rest = iter(images)
         while pictures := [_decoded(image) for image in islice(rest, batch_size)]:
             texts = self._complete(pictures, asked, 1, 0.0)
             drawn = self._complete(pictures, asked, votes, self.asking.temperature)
             for (raw,), others in zip(texts, drawn, strict=True):
-                found = self._read(raw, asked, candidates or ())
-                answers = [read_completion(text, asked.answer_from).answer for text in others]
-                yield replace(found, votes=_shares(answers, found.candidates))
+                yield read_recognition(raw, asked, names, others)
 
     def stream(
         self,
@@ -124,52 +99,35 @@ class Recognizer:
 
         Until the last, which is what predict gives, `sections` are those that have begun.
         """
-        asked = self._ask(candidates or (), self.asking.category(category))
+        names = candidates or ()
+        asked = asked_about(self.asking, names, category)
         raw = ""
         for piece in self._pieces(_decoded(image), asked):
             raw += piece
-            yield Recognition(None, tuple(candidates or ()), sections_so_far(raw), {}, raw)
-        yield self._read(raw, asked, candidates or ())
-
-    def _ask(self, candidates: Sequence[str], category: str) -> Asked:
-        asked = Question(
-            id="image",
-            image_id="image",
-            category=category,
-            label="",
-            seen=False,
-            setting="closed" if candidates else "open",
-            text=question(category, _TEMPLATE),
-            options=tuple(candidates),
-            source="served",
-        )
-        return ask(asked, self.asking.strategy, self.asking.system)
-
-    def _read(self, raw: str, asked: Asked, candidates: Sequence[str]) -> Recognition:
-        found = read_completion(raw, asked.answer_from)
-        weighed = split_options(found.sections["options"]) if found.sections else ()
-        return Recognition(found.answer, tuple(candidates) or weighed, found.sections, {}, raw)
+            yield Recognition(None, tuple(names), sections_so_far(raw), {}, raw)
+        yield read_recognition(raw, asked, names)
 
     def _complete(
         self, images: Sequence[Image.Image], asked: Asked, count: int, temperature: float
     ) -> list[list[str]]:
         if not count:
             return [[] for _ in images]
-        requests = [self._request(image, asked) for image in images]
+        requests = [_request(image, asked) for image in images]
         samples = self._engine.generate(requests, self._sampling(count, temperature))
         return [[sample.text for sample in row] for row in samples]
 
     def _pieces(self, image: Image.Image, asked: Asked) -> Iterator[str]:
         if isinstance(self._engine, WritingEngine):
-            yield from self._engine.write(self._request(image, asked), self._sampling(1, 0.0))
+            yield from self._engine.write(_request(image, asked), self._sampling(1, 0.0))
         else:
             yield self._complete([image], asked, 1, 0.0)[0][0]
 
-    def _request(self, image: Image.Image, asked: Asked) -> Request:
-        return Request(user=asked.user, images=(image,), system=asked.system)
-
     def _sampling(self, count: int, temperature: float) -> Sampling:
         return Sampling(count, temperature, self.asking.top_p, self.asking.max_tokens)
+
+
+def _request(image: Image.Image, asked: Asked) -> Request:
+    return Request(user=asked.user, images=(image,), system=asked.system)
 
 
 def _decoded(image: Picture) -> Image.Image:
@@ -179,15 +137,3 @@ def _decoded(image: Picture) -> Image.Image:
     if isinstance(image, bytes):
         return decode_image(image, "image")
     return decode_image(Path(image).read_bytes(), str(image))
-
-
-def _shares(answers: Sequence[str | None], candidates: Sequence[str]) -> dict[str, float]:
-    """Answer -> its share, the most frequent first; those without an answer under no name."""
-    names: dict[str, str] = {}
-    counts: Counter[str] = Counter()
-    for answer in answers:
-        if answer is not None:
-            key = normalise(answer)
-            names.setdefault(key, same_name(answer, candidates) or answer)
-            counts[key] += 1
-    return {names[key]: times / len(answers) for key, times in counts.most_common()}

@@ -7,7 +7,7 @@ from PIL import Image
 from finer1.engines.interface import EngineSettings, Request, Sampling, load_engine
 from finer1.prompts import closed_question
 from finer1.recognition import Asking, Recognizer
-from finer1.recognition.recognizer import _shares
+from finer1.recognition.reading import vote_shares
 
 RED = Image.new("RGB", (48, 40), (200, 30, 30))
 NAMES = ("ash wren", "elm wren")
@@ -65,9 +65,9 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path):
 
 def test_votes_are_shares_of_all_that_were_drawn():
     # Two of four say elm wren, as the candidate is written; one has no answer.
-    found = _shares(["Elm-wren", "elm wren.", "ash wren", None], ["elm wren", "oak wren"])
+    found = vote_shares(["Elm-wren", "elm wren.", "ash wren", None], ["elm wren", "oak wren"])
     assert found == {"elm wren": 0.5, "ash wren": 0.25}
 
 
 def test_without_votes_there_are_none():
-    assert _shares([], ["elm wren"]) == {}
+    assert vote_shares([], ["elm wren"]) == {}
