@@ -59,7 +59,7 @@ def predict(
     """
     request = PredictRequest(
         images=tuple(images),
-        model=model or _own_model(Path.cwd()),
+        model=model or own_model(Path.cwd()),
         candidates=_read_names(candidates),
         category=category,
         votes=votes,
@@ -118,7 +118,7 @@ def find_images(places: Sequence[Path]) -> Iterator[Path]:
             raise ValueError(f"{place} is not there; name images, or folders of them")
 
 
-def _own_model(here: Path) -> Path:
+def own_model(here: Path) -> Path:
     """The model of stage 2. Raises ValueError where there is none."""
     from finer1.params import load_params
 
