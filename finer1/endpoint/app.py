@@ -185,7 +185,11 @@ def _from_query(request: Request) -> RecognizeRequest:
     """The rest of a request whose body is the image."""
     query = request.query_params
     value: dict[str, object] = {"image": "", "candidates": query.getlist("candidates")}
-    value |= {name: query[name] for name in ("category", "votes", "model") if name in query}
+    value |= {name: query[name] for name in ("category", "model") if name in query}
+    if (votes := query.get("votes", "0")).isdecimal() and len(votes) < 4:
+        value["votes"] = int(votes)
+    else:
+        raise bad_request("votes is a number", "votes")
     return parse(RecognizeRequest, json.dumps(value).encode())
 
 

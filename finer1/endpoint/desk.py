@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from finer1.endpoint.limits import Limits, Refused
@@ -77,13 +78,12 @@ class Desk:
         """What the worker delivers, the samples last."""
         loop, came = asyncio.get_running_loop(), asyncio.Queue[object]()
         deadline = time.monotonic() + self._limits.answer_s
-        job = _Job(
-            request,
-            sampling,
-            deadline,
-            lambda item: loop.call_soon_threadsafe(came.put_nowait, item),
-            is_written,
-        )
+
+        def deliver(item: object) -> None:
+            with suppress(RuntimeError):  # the loop of one that is gone may be closed
+                loop.call_soon_threadsafe(came.put_nowait, item)
+
+        job = _Job(request, sampling, deadline, deliver, is_written)
         self._take(job)
         try:
             while True:

@@ -18,7 +18,7 @@ _UNKNOWN = ("stop", "tools", "functions", "logprobs", "response_format", "logit_
 class _Loose(BaseModel):
     """Takes keys that it does not know, as clients send some of their own."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
 
 class TextPart(_Loose):
@@ -65,7 +65,7 @@ class ChatRequest(_Loose):
 class RecognizeRequest(BaseModel):
     """The body of /v1/recognize."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     image: str
     """Base64, with or without `data:...;base64,` before it."""
