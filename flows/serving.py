@@ -9,6 +9,8 @@ import typer
 
 KEY = "FINER1_SERVE_KEY"
 """Environment variable with what callers must send as bearer token."""
+VLLM_KEY = "VLLM_KEY"
+"""Environment variable with what the vLLM server asks for."""
 
 
 def serve(
@@ -42,14 +44,23 @@ def serve(
     from finer1.endpoint.limits import Limits
     from finer1.engines.interface import EngineSettings, load_engine
     from finer1.gate import Gate
+    from finer1.model_params import TeacherParams
 
     asking, served_as, limits = find_asking(folder), name or folder.name, Limits()
     if vllm is None:
         engine = load_engine("transformers", EngineSettings(folder, {}, device))
         workers = 1
     else:
-        settings = EngineSettings(None, {}, device, server=vllm, api_key=os.environ.get("VLLM_KEY"))
-        engine, workers = load_engine(f"openai:{served_as}", settings), limits.queued
+        server = TeacherParams(
+            in_flight=1,  # of each of the desk's workers
+            timeout_s=limits.answer_s,
+            memory_share=0.9,
+            cpu_cache_mib=1,
+            tensor_parallel=1,
+        )
+        key = os.environ.get(VLLM_KEY)
+        settings = EngineSettings(None, {}, device, server=vllm, api_key=key, teacher=server)
+        engine, workers = load_engine("openai", settings), limits.queued
     desk = Desk(engine, limits, workers)
     app = Gate(build_app(Served(served_as, asking, desk, limits, os.environ.get(KEY) or None)))
     import uvicorn

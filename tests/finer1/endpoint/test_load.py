@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -20,18 +21,24 @@ KEY = "of-the-test"
 
 
 @pytest.fixture(scope="module")
-def address(tiny_model, tmp_path_factory, repository):
-    """Of `finer1 serve` with the tiny model, behind a key."""
+def model(tiny_model, tmp_path_factory):
+    """A tiny model's folder that says how it is asked."""
     folder = tmp_path_factory.mktemp("served") / "tiny"
     folder.mkdir()
     for path in tiny_model.iterdir():
         (folder / path.name).symlink_to(path)
     write_asking(folder, ASKING)
+    return folder
+
+
+@contextmanager
+def served(model, repository, *more, **environ):
+    """Address of a `finer1 serve` behind the key."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    words = ["-m", "flows.cli", "serve", "--model", str(folder), "--port", str(port)]
-    environ = os.environ | {"FINER1_SERVE_KEY": KEY}
+    words = ["-m", "flows.cli", "serve", "--model", str(model), "--port", str(port), *more]
+    environ = os.environ | {"FINER1_SERVE_KEY": KEY} | environ
     with subprocess.Popen([sys.executable, *words], cwd=repository, env=environ) as process:
         url = f"http://127.0.0.1:{port}"
         try:
@@ -40,6 +47,12 @@ def address(tiny_model, tmp_path_factory, repository):
         finally:
             process.terminate()
             process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def address(model, repository):
+    with served(model, repository) as url:
+        yield url
 
 
 def wait_for(url):
@@ -67,6 +80,20 @@ def test_openais_client_chats_and_streams(address):
     other = openai.OpenAI(base_url=f"{address}/v1", api_key="other", max_retries=0)
     with pytest.raises(openai.AuthenticationError):
         other.models.list()
+
+
+def test_in_front_of_another_server_the_answers_are_its_own(address, model, repository):
+    headers = {"authorization": f"Bearer {KEY}"}
+    body = {"image": encoded(), "category": "bird", "candidates": ["a", "b"]}
+    with served(model, repository, "--vllm", f"{address}/v1", VLLM_KEY=KEY) as front:
+        found = [
+            httpx.post(f"{url}/v1/recognize", json=body, headers=headers, timeout=60).json()
+            for url in (address, front)
+        ]
+        assert found[0] == found[1]
+        chat = chat_body(stream=True)
+        told = httpx.post(f"{front}/v1/chat/completions", json=chat, headers=headers, timeout=60)
+        assert told.text.endswith("data: [DONE]\n\n")
 
 
 def test_100_parallel_requests_are_answered_while_a_bad_client_trickles(address):
