@@ -1,11 +1,15 @@
 """`finer1 serve`: a trained model behind an HTTP endpoint of this machine."""
 
 import os
-import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from finer1.endpoint.limits import Limits
+    from finer1.engines.interface import Engine
+    from finer1.gate import Application
 
 KEY = "FINER1_SERVE_KEY"
 """Environment variable with what callers must send as bearer token."""
@@ -42,31 +46,42 @@ def serve(
     from finer1.endpoint.app import Served, build_app
     from finer1.endpoint.desk import Desk
     from finer1.endpoint.limits import Limits
-    from finer1.engines.interface import EngineSettings, load_engine
     from finer1.gate import Gate
-    from finer1.model_params import TeacherParams
 
     asking, served_as, limits = find_asking(folder), name or folder.name, Limits()
+    engine = _start_engine(folder, vllm, device, limits)
+    desk = Desk(engine, limits, limits.queued if vllm else 1)
+    key = os.environ.get(KEY) or None
+    print(f"serving {served_as} at http://127.0.0.1:{port}/v1 (Ctrl-C ends it)")
+    print(f"key       {'asked for' if key else f'none; set {KEY} to ask for one'}", flush=True)
+    try:
+        _run(Gate(build_app(Served(served_as, asking, desk, limits, key))), port, limits)
+    finally:
+        desk.close()
+
+
+def _start_engine(folder: Path, vllm: str | None, device: str, limits: "Limits") -> "Engine":
+    """Transformers in this process, or the client of a vLLM server."""
+    from finer1.engines.interface import EngineSettings, load_engine
+    from finer1.model_params import TeacherParams
+
     if vllm is None:
-        engine = load_engine("transformers", EngineSettings(folder, {}, device))
-        workers = 1
-    else:
-        server = TeacherParams(
-            in_flight=1,  # of each of the desk's workers
-            timeout_s=limits.answer_s,
-            memory_share=0.9,
-            cpu_cache_mib=1,
-            tensor_parallel=1,
-        )
-        key = os.environ.get(VLLM_KEY)
-        settings = EngineSettings(None, {}, device, server=vllm, api_key=key, teacher=server)
-        engine, workers = load_engine("openai", settings), limits.queued
-    desk = Desk(engine, limits, workers)
-    app = Gate(build_app(Served(served_as, asking, desk, limits, os.environ.get(KEY) or None)))
+        return load_engine("transformers", EngineSettings(folder, {}, device))
+    server = TeacherParams(
+        in_flight=1,  # of each of the desk's workers
+        timeout_s=limits.answer_s,
+        memory_share=0.9,
+        cpu_cache_mib=1,
+        tensor_parallel=1,
+    )
+    key = os.environ.get(VLLM_KEY)
+    settings = EngineSettings(None, {}, device, server=vllm, api_key=key, teacher=server)
+    return load_engine("openai", settings)
+
+
+def _run(app: "Application", port: int, limits: "Limits") -> None:
     import uvicorn
 
-    print(f"serving {served_as} at http://127.0.0.1:{port}/v1 (Ctrl-C ends it)", flush=True)
-    print(f"key       {'asked for' if os.environ.get(KEY) else f'none; set {KEY} to ask for one'}")
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
@@ -79,8 +94,4 @@ def serve(
         h11_max_incomplete_event_size=64_000,
         lifespan="off",
     )
-    try:
-        uvicorn.Server(config).run()
-    finally:
-        desk.close()
-        print("ended", file=sys.stderr)
+    uvicorn.Server(config).run()
