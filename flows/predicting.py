@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from finer1.recognition import Recognition, Recognizer
-    from finer1.recognition.answers import Answered
+    from finer1.recognition.answers import Answered, Key
 
 _BATCH = 8
 
@@ -156,7 +156,7 @@ def _form(form: str | None, out: Path | None) -> Literal["text", "jsonl", "csv"]
 
 
 def _answers(
-    recognizer: "Recognizer", files: Sequence[Path], request: PredictRequest, done: set[object]
+    recognizer: "Recognizer", files: Sequence[Path], request: PredictRequest, done: "set[Key]"
 ) -> "Iterator[Answered]":
     """A row per image that is not done, in order."""
     from finer1.images import decode_image

@@ -67,7 +67,7 @@ def build_app(served: Served) -> Starlette:
             Route("/v1/chat/completions", routes.wrapped("chat", routes.chat), methods=["POST"]),
             Route("/v1/recognize", routes.wrapped("recognize", routes.recognize), methods=["POST"]),
         ],
-        exception_handlers=plain,  # type: ignore[arg-type]
+        exception_handlers=plain,
     )
 
 

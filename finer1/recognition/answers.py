@@ -24,6 +24,8 @@ COLUMNS = (
 FORMATS = ("text", "jsonl", "csv")
 
 Row = Mapping[str, Any]
+Key = tuple[str, str | None, str, str]
+"""What a row is known by: image, its SHA-256, model, question."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Answered:
     """Why there is none."""
 
     @property
-    def key(self) -> tuple[str, str | None, str, str]:
+    def key(self) -> Key:
         """What it is known by when the same is asked again."""
         return self.image, self.sha256, self.model, self.question
 
@@ -102,7 +104,7 @@ def text_lines(item: Answered) -> Iterator[str]:
         yield "  votes       " + ", ".join(f"{n} {s:.2f}" for n, s in found.votes.items())
 
 
-def read_done(path: Path) -> tuple[set[tuple[str, str | None, str, str]], int]:
+def read_done(path: Path) -> tuple[set[Key], int]:
     """Keys of the rows in a file of rows, and its length in bytes up to the last whole one.
 
     A kill leaves half a line at most, which counts for nothing. Raises ValueError when it is no
