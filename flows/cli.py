@@ -10,8 +10,10 @@ import typer
 
 from finer1.inspection.findings import shown_lines
 from flows import data
+from flows.predicting import predict
 from flows.preflight import check
 from flows.promoting import promote
+from flows.serving import serve
 from flows.status import status
 from flows.syncing import sync
 from flows.verify import verify
@@ -31,6 +33,8 @@ app.command()(status)
 app.command()(verify)
 app.command()(sync)
 app.command()(promote)
+app.command()(predict)
+app.command()(serve)
 
 
 @app.command()

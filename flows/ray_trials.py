@@ -117,7 +117,8 @@ def _run_all(
         while waiting or running:
             while waiting and len(running) < share.jobs:
                 trial = waiting.pop(0)
-                future = make_trial.with_options(task_run_name=trial.name).submit(trial, *rest)
+                make: Any = make_trial.with_options(task_run_name=trial.name)
+                future = make.submit(trial, *rest)
                 running[future.wrapped_future] = (trial, future)
             (ended, *_), _ = ray.wait(list(running), num_returns=1)
             codes.append(_outcome(*running.pop(ended)))

@@ -8,10 +8,10 @@ paths.tapo.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 
+from finer1.asking import asking_of
 from finer1.images import ImageArchive
-from finer1.model_params import TapoParams
-from finer1.prompts import SYSTEM_PROMPTS, WORDINGS
 from finer1.records import Rationale, SplitRecord, Triplet, read_jsonl
 from finer1.separation import check_triplets
 from finer1.splits import labels_by_category
@@ -33,8 +33,7 @@ def train(context: Context) -> dict[str, float]:
         raise ValueError(f"{paths.triplets} holds no triplet; run the stage triplets again")
     check_triplets(triplets, splits, str(paths.triplets))
     _tell_augmented(triplets)
-    has_system = WORDINGS[params.tapo.strategy].has_system
-    system = SYSTEM_PROMPTS[params.prompt.system] if has_system else ""
+    asking = asking_of(params, tuple(sorted({row.image.category for row in splits})))
     metrics = train_tapo(
         start=paths.sft,
         triplets=triplets,
@@ -42,27 +41,15 @@ def train(context: Context) -> dict[str, float]:
         labels=labels_by_category(splits),
         settings=params.tapo,
         runtime=params.runtime,
-        system=system,
+        system=asking.system,
         seed=params.seed,
         output=paths.tapo,
         resume=context.resume,
         outlets=Outlets(context.log, context.log_table, context.log_image, context.is_live),
         vllm_server=context.vllm_server,
     )
-    context.log_model(paths.tapo, _asking(params.tapo, system, splits))
+    context.log_model(paths.tapo, asdict(asking))
     return metrics
-
-
-def _asking(settings: TapoParams, system: str, splits: Sequence[SplitRecord]) -> dict[str, object]:
-    """How the model is asked when it is served: as it was trained."""
-    return {
-        "strategy": settings.strategy,
-        "system": system,
-        "category": min(row.image.category for row in splits),
-        "max_tokens": settings.max_completion_tokens,
-        "temperature": settings.temperature,
-        "top_p": settings.top_p,
-    }
 
 
 def _tell_augmented(triplets: Sequence[Triplet]) -> None:

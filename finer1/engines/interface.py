@@ -145,6 +145,15 @@ class BatchedEngine(Engine, Protocol):
         ...
 
 
+@runtime_checkable
+class WritingEngine(Engine, Protocol):
+    """An engine that gives a completion piece by piece, as it is written."""
+
+    def write(self, request: Request, sampling: Sampling) -> Iterator[str]:
+        """The pieces of the first sample of `generate([request], sampling)`; greedy alone."""
+        ...
+
+
 def in_order(items: Iterable[tuple[int, Item]]) -> list[Item]:
     """The items by their places 0, 1, ..."""
     return [item for _, item in sorted(items, key=lambda pair: pair[0])]

@@ -5,11 +5,19 @@ transformers:<folder>               a teacher, from a folder in the Hugging Face
 transformers:<hub id>@<commit>      a teacher, from the files of the hub that are on this disk
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from threading import Event, Thread
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    GenerationConfig,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    TextIteratorStreamer,
+)
 
 from finer1.chat import end_ids, needs_special_tokens, render_prompt, suppressed_ids
 from finer1.engines.adapters import merge_adapter
@@ -84,6 +92,42 @@ class TransformersEngine:
         samples = [self._sample(row) for row in tokens.tolist()]
         return [samples[i : i + sampling.n] for i in range(0, len(samples), sampling.n)]
 
+    def write(self, request: Request, sampling: Sampling) -> Iterator[str]:
+        """The greedy completion of a request, word by word.
+
+        A reader that stops early has the writing stop at the next token.
+        """
+        streamer: Any = TextIteratorStreamer(
+            self._processor.tokenizer, skip_prompt=True, skip_special_tokens=True
+        )
+        ended, failed = Event(), []
+
+        def work() -> None:
+            try:
+                with torch.inference_mode():
+                    self._model.generate(
+                        **self._encode([request], 1),
+                        max_new_tokens=sampling.max_tokens,
+                        do_sample=False,
+                        suppress_tokens=list(self._suppressed_ids),
+                        streamer=streamer,
+                        stopping_criteria=StoppingCriteriaList([_Ended(ended)]),
+                        **_sampling_arguments(sampling),
+                    )
+            except BaseException as error:
+                failed.append(error)
+                streamer.end()
+
+        thread = Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            yield from (piece for piece in streamer if piece)
+        finally:
+            ended.set()
+            thread.join()
+        if failed:
+            raise failed[0]
+
     def _encode(self, requests: Sequence[Request], count: int) -> Any:
         """The model's inputs, each request `count` times.
 
@@ -111,6 +155,17 @@ class TransformersEngine:
         if stop is None:
             return Sample(text, len(kept), "length")
         return Sample(text, len(kept) + 1, "stop")
+
+
+class _Ended(StoppingCriteria):
+    """Nobody reads on."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        """True [rows] once the event is set."""
+        return torch.full((len(input_ids),), self._event.is_set(), device=input_ids.device)
 
 
 def _sampling_arguments(sampling: Sampling) -> dict[str, float | int | None]:

@@ -44,13 +44,13 @@ class ServedRecognizer(PythonModel):
 
         Raises ValueError on what is no image.
         """
-        from finer1.recognition import decode_base64
+        from finer1.recognition.uploads import decode_base64
 
         asked = params or {}
         answers = []
         for row in model_input.to_dict("records"):
             candidates = row.get("candidates")
-            found = self._recognizer.recognize(
+            found = self._recognizer.predict(
                 decode_base64(row["image"]),
                 [] if candidates is None else [str(name) for name in candidates],
                 asked.get("category"),

@@ -99,7 +99,7 @@ def champion_answers(client: Any, version: Any) -> dict[str, Any] | None:
 
 
 def save_served(
-    target: Path, weights: Path | None, path: str, sha256: str, asking: Mapping[str, object]
+    target: Path, weights: Path | None, path: str, sha256: str, asking: Mapping[str, Any]
 ) -> None:
     """Write the model that MLflow serves to the folder `target`.
 
@@ -110,7 +110,8 @@ def save_served(
     from mlflow.types.schema import Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
     text = DataType.string
-    category = str(asking["category"])
+    known = list(asking["categories"])
+    category = known[0] if len(known) == 1 else ""
     signature = ModelSignature(
         Schema([ColSpec(text, "image"), ColSpec(Array(text), "candidates", required=False)]),
         None,

@@ -68,7 +68,7 @@ def test_sft_and_tapo_give_folders_that_load(run, logged):
         }
     ((folder, asking),) = logged.models  # of tapo alone
     assert folder == paths.tapo
-    assert Asking(**asking).category == "beetle"
+    assert Asking(**asking).category(None) == "beetle"
     assert {"image", "question", "completion"} == set(logged.tables["examples"][0])
     steps = [step for step, metrics in logged.metrics if "train/loss" in metrics]
     assert steps == [1]  # two rationales for two epochs fit into one batch of eight

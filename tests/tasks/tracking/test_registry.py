@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 ASKING = {
     "strategy": "trained",
     "system": "",
-    "category": "bird",
+    "categories": ["bird"],
     "max_tokens": 8,
     "temperature": 1.0,
     "top_p": 0.99,

@@ -145,7 +145,7 @@ def test_a_folder_that_takes_no_journal_fails_no_stage(store, monkeypatch, tmp_p
 def test_a_model_that_cannot_be_hashed_ends_the_records_alone(store, tmp_path, capsys):
     tracker = start_run("odd", {}, {}, store / "odd.jsonl", store)
     (tmp_path / "empty").mkdir()
-    tracker.log_model(tmp_path / "empty", {"category": "bird"})
+    tracker.log_model(tmp_path / "empty", {"categories": ["bird"]})
     tracker.finish({}, "FINISHED")
     assert "the run's records end here" in capsys.readouterr().err
     assert [run.info.status for run in runs_of(store, "odd")] == ["FINISHED"]

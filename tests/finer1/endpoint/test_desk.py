@@ -1,0 +1,139 @@
+import asyncio
+import threading
+
+import pytest
+
+from finer1.endpoint.desk import Desk
+from finer1.endpoint.limits import Limits, Refused
+from finer1.engines.interface import Request, Sample, Sampling
+
+GREEDY = Sampling(1, 0.0, 1.0, 6)
+DRAWN = Sampling(2, 1.0, 1.0, 6)
+
+
+class SlowEngine:
+    """Answers when it is told to, and notes what it was given together."""
+
+    identity, pads = "slow", True
+
+    def __init__(self):
+        self.go = threading.Event()
+        self.batches = []
+
+    def generate(self, requests, sampling):
+        self.batches.append([request.user for request in requests])
+        assert self.go.wait(20)
+        if requests[0].user == "broken":
+            raise RuntimeError("out of memory")
+        return [[Sample(request.user, 1, "stop")] * sampling.n for request in requests]
+
+
+@pytest.fixture
+def slow():
+    engine = SlowEngine()
+    desks = []
+
+    def make(**limits):
+        desks.append(Desk(engine, Limits(**limits)))
+        return desks[-1]
+
+    yield engine, make
+    engine.go.set()
+    for desk in desks:
+        desk.close()
+
+
+async def begun(engine, count):
+    while len(engine.batches) < count:
+        await asyncio.sleep(0.01)
+
+
+def test_what_waits_is_generated_together_what_is_drawn_alone(slow):
+    engine, make = slow
+    desk = make(batch=2)
+
+    async def run():
+        first = asyncio.ensure_future(desk.generate(Request("0"), GREEDY))
+        await begun(engine, 1)
+        rest = [desk.generate(Request(name), GREEDY) for name in "123"]
+        rest += [desk.generate(Request("drawn"), DRAWN)]
+        waiting = asyncio.gather(*rest)
+        await asyncio.sleep(0.05)
+        engine.go.set()
+        return [samples[0].text for samples in [await first, *await waiting]]
+
+    assert asyncio.run(run()) == ["0", "1", "2", "3", "drawn"]
+    assert engine.batches == [["0"], ["1", "2"], ["3"], ["drawn"]]
+
+
+def test_a_full_queue_refuses_and_a_late_answer_is_given_up(slow):
+    engine, make = slow
+    desk = make(queued=1, answer_s=0.2)
+
+    async def run():
+        first = asyncio.ensure_future(desk.generate(Request("0"), GREEDY))
+        await begun(engine, 1)
+        with pytest.raises(Refused) as full:
+            await desk.generate(Request("1"), GREEDY)
+        with pytest.raises(Refused) as late:
+            await first
+        return full.value.status, late.value.status
+
+    assert asyncio.run(run()) == (429, 504)
+    assert desk.under_way == 0
+
+
+def test_a_caller_that_goes_is_not_worked_for(slow):
+    engine, make = slow
+    desk = make()
+
+    async def run():
+        first = asyncio.ensure_future(desk.generate(Request("0"), GREEDY))
+        await begun(engine, 1)
+        gone = asyncio.ensure_future(desk.generate(Request("gone"), GREEDY))
+        await asyncio.sleep(0.05)
+        gone.cancel()
+        last = asyncio.ensure_future(desk.generate(Request("2"), GREEDY))
+        await asyncio.sleep(0.05)
+        engine.go.set()
+        await asyncio.gather(first, last)
+
+    asyncio.run(run())
+    assert engine.batches == [["0"], ["2"]]
+
+
+def test_an_engine_that_fails_is_said_and_the_next_is_answered(slow):
+    engine, make = slow
+    engine.go.set()
+    desk = make()
+
+    async def run():
+        with pytest.raises(Refused, match="out of memory") as failed:
+            await desk.generate(Request("broken"), GREEDY)
+        (sample,) = await desk.generate(Request("1"), GREEDY)
+        return failed.value.status, sample.text
+
+    assert asyncio.run(run()) == (500, "1")
+
+
+def test_a_closed_desk_takes_nothing(slow):
+    _, make = slow
+    desk = make()
+    desk.close()
+    with pytest.raises(Refused, match="closing"):
+        asyncio.run(desk.generate(Request("0"), GREEDY))
+
+
+def test_what_is_written_makes_the_greedy_completion(engine):
+    desk = Desk(engine, Limits())
+
+    async def run():
+        pieces = [piece async for piece in desk.write(Request("What?"), GREEDY)]
+        (sample,) = await desk.generate(Request("What?"), GREEDY)
+        return "".join(pieces), sample.text
+
+    try:
+        written, whole = asyncio.run(run())
+    finally:
+        desk.close()
+    assert written == whole
