@@ -128,7 +128,7 @@ def chromium_tab(profile, *words):
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        with connect(_address(Path(profile)), max_size=None) as socket:
+        with connect(_address(Path(profile)), max_size=None, ping_interval=None) as socket:
             yield Tab(socket)
     finally:
         process.terminate()
