@@ -4,7 +4,7 @@ bin := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup run smoke bench bench-data bench-score torture test lint clean
+.PHONY: help setup run smoke bench bench-data bench-score torture soak test lint clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -32,6 +32,10 @@ bench-score: setup ## scoring all released questions, which DIR holds: time and 
 KILLS ?= 200
 torture: setup   ## kill DVC and the stages KILLS times (200) at random moments; an hour
 	@$(bin)/python -m tests.torture $(KILLS)
+
+SOAK_MINUTES ?= 60
+soak: setup      ## runs, kills and load on the servers for SOAK_MINUTES (60): memory stays flat
+	@$(bin)/python -m tests.soak $(SOAK_MINUTES)
 
 lint: setup      ## style and types
 	@$(bin)/ruff check .

@@ -18,6 +18,13 @@ MAX_PIXELS = 50_000_000
 MIN_SIDE = 8
 MAX_ASPECT = 200
 """Longer side over shorter one; Qwen2.5-VL's image processor raises beyond it."""
+MAX_SCANS = 100
+"""Passes of a progressive JPEG over its picture; programs write about ten. Each costs as much as a
+whole picture, and an empty one 75 bytes: a file of 300 kB can keep the decoder busy for hours."""
+
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+"""Of a JPEG; 00 and the restarts d0 to d7 stand in coded data. All but two have a length."""
+_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 
 _DAMAGE = (
     OSError,
@@ -90,6 +97,8 @@ def decode(content: bytes) -> Decoded:
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.format in ("JPEG", "MPO"):
+                _check_scans(content)
             return _decode(image)
     except _DAMAGE as error:
         raise ValueError(f"not a readable image ({_reason(content, error)})") from error
@@ -130,6 +139,20 @@ def _check_size(width: int, height: int) -> None:
         raise ValueError(f"{width} x {height} pixels are too few")
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise ValueError(f"{width} x {height} pixels are too long a strip")
+
+
+def _check_scans(content: bytes) -> None:
+    """Raises ValueError for a JPEG of more than MAX_SCANS; what follows its end does not count."""
+    place = num_scans = 0
+    while found := _MARKER.search(content, place):
+        kind, place = found[0][-1], found.end()
+        if kind == _END_OF_IMAGE:
+            break
+        if kind != _START_OF_IMAGE:
+            place += int.from_bytes(content[place : place + 2])
+        num_scans += kind == _START_OF_SCAN
+        if num_scans > MAX_SCANS:
+            raise ValueError(f"more than {MAX_SCANS} scans are too many")
 
 
 def _upright_turn(image: Image.Image) -> Image.Transpose | None:

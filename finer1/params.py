@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self, get_origin
 
 import yaml
-from pydantic import BaseModel, Discriminator, Tag, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from rapidfuzz import process
 
@@ -70,7 +70,7 @@ Experiment = Annotated[
 class Params(Section):
     """The whole of params.yaml; a field per stage, of the stage's name."""
 
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     paths: Paths
     prompt: PromptParams
     pretrain: PretrainParams

@@ -12,6 +12,8 @@ CountOrZero = Annotated[int, Field(ge=0)]
 
 
 class Section(BaseModel):
-    """A part of params.yaml: frozen, no unknown key."""
+    """A part of params.yaml: frozen, no unknown key, every number finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from finer1.draws import draw
 from finer1.model_params import SftParams
-from finer1.policy.optimizer import warm_up_cosine
+from finer1.policy.schedules import warm_up_cosine
 
 
 @dataclass(frozen=True)

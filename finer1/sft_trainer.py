@@ -16,6 +16,7 @@ from finer1 import faults
 from finer1.policy.checkpoints import Checkpoint
 from finer1.policy.guard import FiniteGuard
 from finer1.policy.processes import World
+from finer1.policy.resuming import Resuming
 from finer1.policy.sharding import collect
 
 
@@ -33,7 +34,7 @@ class SftProgress:
     skipped_in_a_row: int = 0
 
 
-class OrderedSftTrainer(SFTTrainer):
+class OrderedSftTrainer(Resuming, SFTTrainer):
     """Takes rows in a given order, skips what is not finite, reports each optimizer step.
 
     checkpoint: where to go on, None at the start. after_step: given this trainer and the step's
@@ -51,35 +52,15 @@ class OrderedSftTrainer(SFTTrainer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._optimizers = optimizers
+        self.given, self.checkpoint = optimizers, checkpoint
         self._order = order
         self._progress = progress
-        self._checkpoint = checkpoint
         self._world = world
         self._after_step = after_step
         self._guard = FiniteGuard(progress.skipped, progress.skipped_in_a_row)
         self._loss = self._norm = self._lr = 0.0
         self.remove_callback(PrinterCallback)
         self.add_callback(_AfterStep(self))
-
-    def create_optimizer(self, model: Any = None) -> Any:
-        """The optimizer that was given; Trainer takes none at its making under FSDP."""
-        self.optimizer = self._optimizers[0]
-        return self.optimizer
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """The schedule that was given."""
-        self.lr_scheduler = self._optimizers[1]
-        return self.lr_scheduler
-
-    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
-        """Wrap model and optimizer and bring both to the checkpoint."""
-        if self._checkpoint is not None:
-            self._checkpoint.load_weights(self.model)
-        prepared = super()._prepare_for_training(*args, **kwargs)
-        if self._checkpoint is not None:  # FSDP2 has given the optimizer other parameters
-            self._checkpoint.load_moments(self.model, self.optimizer)
-        return prepared
 
     def _get_train_sampler(self, train_dataset: Any = None) -> list[int]:
         return self._order

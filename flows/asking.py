@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finer1.inspection.findings import shown
 from finer1.params import Params, load_params
 from flows.scratch import scratch_folder
 
@@ -112,7 +113,7 @@ def _read(request: AskRequest, seed: int) -> "QuestionSet":
             f"({', '.join(SUFFIXES)})"
         )
     for note in found.notes:
-        print(f"set       {note}")
+        print(f"set       {shown(note)}")
     asked = found.limited(request.limit, seed)
     if len(asked.questions) < len(found.questions):
         print(f"limit     {len(asked.questions)} of {len(found.questions)} questions, by seed")

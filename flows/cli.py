@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from finer1.inspection.findings import shown_lines
 from flows import data
 from flows.preflight import check
 from flows.promoting import promote
@@ -81,6 +82,7 @@ def experiments(
         typer.Option(envvar="FINER1_DATA_ROOT", help="Folder of the dataset."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Experiments at once.")] = 1,
+    ray: Annotated[bool, typer.Option("--ray", help="On a Ray cluster.")] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Also those that are done with the same inputs.")
     ] = False,
@@ -89,7 +91,8 @@ def experiments(
 
     Example: finer1 experiments figure_3c
     """
-    from flows.experiments import Chosen, How, parse_seeds, print_experiments, run_experiments
+    from flows.experiments import Chosen, parse_seeds, print_experiments, run_experiments
+    from flows.many_trials import How
 
     here = Path.cwd()
     if not names:
@@ -97,7 +100,7 @@ def experiments(
         return
     print("= dvc exp run --temp, for every experiment and seed")
     chosen = Chosen(tuple(names), on, parse_seeds(seeds))
-    raise typer.Exit(run_experiments(chosen, How(root, jobs, again), here))
+    raise typer.Exit(run_experiments(chosen, How(root, jobs, again, ray), here))
 
 
 @app.command()
@@ -267,10 +270,10 @@ def main() -> None:
     try:
         app()
     except ValueError as error:
-        print(f"finer1: {error}", file=sys.stderr)
+        print(f"finer1: {shown_lines(error)}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except (OSError, MemoryError) as error:
-        print(f"finer1: {error or 'out of memory'}", file=sys.stderr)
+        print(f"finer1: {shown_lines(error) or 'out of memory'}", file=sys.stderr)
         sys.exit(MACHINE)
 
 

@@ -19,7 +19,12 @@ from finer1.params import Params, check_params, with_differences
 from finer1.records import read_jsonl
 from finer1.report.comparison import has_paper_encoder
 from finer1.report.experiment_files import tables_csv, tables_json
-from finer1.report.experiment_table import ExperimentTable, table_markdown, table_text
+from finer1.report.experiment_table import (
+    EXPERIMENTS_PAGE,
+    ExperimentTable,
+    table_markdown,
+    table_text,
+)
 from finer1.report.experiments_page import render_experiments
 from finer1.report.published_ablations import PUBLISHED_BASES
 from finer1.report.table import SPELLING
@@ -27,9 +32,8 @@ from flows.dag import experiment_texts
 from flows.differences import differences_on
 from flows.listing import NEEDS
 from flows.plan import Plan, PlannedGroup, Trial
+from flows.single_runs import with_own_figures, write_reports
 from flows.trials import Found, Project, find_trials
-
-PAGE = "index.html"
 
 _UNLIKE = (
     "The published figures are about photographs and large models, ours about a drawn world and a "
@@ -54,7 +58,14 @@ def build_tables(plan: Plan, project: Project, protocol: Protocol) -> list[Exper
     params = check_params(dict(project.values), "params.yaml")
     found = find_trials(plan.trials, project, is_elsewhere=True)
     verdicts = _read_verdicts(plan.trials, found, params, project.root)
-    return [_table(planned, plan, (params, protocol), found, verdicts) for planned in plan.groups]
+    tables = []
+    for planned in plan.groups:
+        table = _table(planned, plan, (params, protocol), found, verdicts)
+        if planned.is_single:
+            own = [trial for trial in plan.trials if trial.experiment == planned.name]
+            table = with_own_figures(table, own, found, params.paths, project.root)
+        tables.append(table)
+    return tables
 
 
 def print_tables(
@@ -69,6 +80,13 @@ def print_tables(
     if csv:
         write_atomic(csv, tables_csv(tables).encode())
         print(f"numbers   {csv}")
+
+
+def keep_tables(tables: Sequence[ExperimentTable], params: Params, root: Path) -> list[Path]:
+    """write_tables into paths.experiments, the reports of single runs beside them and first."""
+    folder = root / params.paths.experiments
+    reports = write_reports(tables, params.paths, root, folder)
+    return [*reports, *write_tables(tables, params.score.confidence, folder)]
 
 
 def write_tables(tables: Sequence[ExperimentTable], confidence: float, folder: Path) -> list[Path]:
@@ -89,8 +107,8 @@ def write_tables(tables: Sequence[ExperimentTable], confidence: float, folder: P
         except ValidationError:
             print(f"{path} is of another version of finer1 and not on the page; delete it")
     kept.sort(key=lambda table: (table.setting or "", table.paper or "~", table.name))
-    write_atomic(folder / PAGE, render_experiments(kept, confidence).encode())
-    return [*paths, folder / PAGE]
+    write_atomic(folder / EXPERIMENTS_PAGE, render_experiments(kept, confidence).encode())
+    return [*paths, folder / EXPERIMENTS_PAGE]
 
 
 def _read_verdicts(

@@ -81,8 +81,7 @@ def _serve(root: Path, port: int, only_register: bool) -> int:
 
 def server_command(port: int) -> list[str]:
     """A Prefect server for this machine alone."""
-    words = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    return [sys.executable, "-m", "prefect", *words]
+    return [sys.executable, "-m", "flows.prefect_server", str(port)]
 
 
 def worker_command(pool: str) -> list[str]:

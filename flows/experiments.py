@@ -11,7 +11,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +19,13 @@ from typing import Any
 
 from finer1.evaluation.experiments import Protocol
 from finer1.experiment_params import ExperimentGroup
-from finer1.params import Params, check_params, load_values, with_differences
-from flows.comparing import build_tables, print_tables, write_tables
-from flows.durations import about
-from flows.forecast import Forecast
-from flows.listing import list_experiments, plan_seconds
-from flows.plan import Plan, Trial, goes_with, plan_experiments
+from finer1.params import Params, check_params, load_values
+from flows.comparing import build_tables, keep_tables, print_tables
+from flows.listing import list_experiments
+from flows.many_trials import How, run_trials
+from flows.plan import Plan, goes_with, plan_experiments
 from flows.processes import as_typed, stage_environment
-from flows.trials import Project, check_git, find_trials, is_tracked, run_trial
+from flows.trials import Project, check_git, is_tracked
 from flows.values import data_differences
 from flows.weights import lacks, local_base, missing_weights
 from flows.workspace import hold, repair
@@ -44,18 +42,6 @@ class Chosen:
     """What comes first: a full-scale setting."""
     seeds: tuple[int, ...] | None = None
     """Instead of the groups' own."""
-
-
-@dataclass(frozen=True)
-class How:
-    """How they are run."""
-
-    data_root: Path | None = None
-    """Folder of the datasets."""
-    jobs: int = 1
-    """Runs at once."""
-    again: bool = False
-    """Make those again that are done with the same inputs."""
 
 
 def run_experiments(chosen: Chosen, how: How, root: Path) -> int:
@@ -79,7 +65,7 @@ def run_experiments(chosen: Chosen, how: How, root: Path) -> int:
         tracker = start_pipeline_run(names, tags, root, {})
         status: Status = "FAILED"
         try:
-            code = _run_trials(plan, project, _environment(root, data_root), tracker.key, how)
+            code = run_trials(plan, project, _environment(root, data_root), tracker.key, how)
             if not code:
                 for path in _show(plan, project):
                     tracker.log_file(path)
@@ -117,8 +103,7 @@ def compare_experiments(
         names_typed = " ".join(chosen.names) or "NAME"
         raise ValueError(f"no run of it yet; make some: finer1 experiments {names_typed}")
     print_tables(shown, json, csv)
-    folder = root / params.paths.experiments
-    *_, page = write_tables(shown, params.score.confidence, folder)
+    *_, page = keep_tables(shown, params, root)
     print(f"page      {page}")
 
 
@@ -190,46 +175,16 @@ def _needed(data_root: Path | None, root: Path) -> Callable[[Params], dict[str, 
     return differences
 
 
-def _run_trials(
-    plan: Plan, project: Project, environ: Mapping[str, str], parent: str, how: How
-) -> int:
-    """The largest exit code."""
-    found = find_trials(plan.trials, project)
-    done = {name for name, item in found.items() if item.state == "done" and not how.again}
-    wanted = [trial for trial in plan.trials if trial.name not in done]
-    text = f"{len(plan.trials)} runs"
-    if done:
-        text += f", {len(done)} of them done with the same inputs before"
-    if not wanted:
-        print(text)
-        return 0
-    values = dict(project.values)
-    own = with_differences(values, wanted[0].differences)
-    if list(own["download"]["datasets"]) != ["world"]:
-        text += f"; memory and time: finer1 plan {plan.setting or wanted[0].experiment}"
-    else:
-        forecast = Forecast(project.graph, values)
-        seconds = plan_seconds(plan, values, forecast, done.__contains__)
-        text += f", {about(seconds)} on two cores"
-    print(f"{text}, {how.jobs} at a time")
-
-    def run(trial: Trial) -> int:
-        return run_trial(trial, project, environ, parent)
-
-    with ThreadPoolExecutor(how.jobs) as pool:
-        return max(pool.map(run, wanted))
-
-
 def _show(plan: Plan, project: Project) -> list[Path]:
     """Print and keep the tables; returns the paths of the files."""
     params = check_params(dict(project.values), "params.yaml")
     tables = build_tables(plan, project, "shuffled")
     print_tables(tables)
-    folder = project.root / params.paths.experiments
-    *paths, page = write_tables(tables, params.score.confidence, folder)
+    *paths, page = keep_tables(tables, params, project.root)
     names = " ".join(group.name for group in plan.groups)
     on = f" --on {plan.setting}" if plan.setting else ""
-    print("".join(f"table     {path}\n" for path in paths) + f"page      {page}")
+    words = {".md": "table", ".html": "report"}
+    print("".join(f"{words[path.suffix]:<10}{path}\n" for path in paths) + f"page      {page}")
     print(f"compare   {as_typed(f'finer1 compare {names}{on}', project.root)}")
     return [*paths, page]
 
@@ -259,6 +214,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", metavar="0,1,2", help="instead of the experiment's own")
     parser.add_argument("--root", metavar="DIR", default=os.environ.get("FINER1_DATA_ROOT"))
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
+    parser.add_argument("--ray", action="store_true", help="on a Ray cluster (RAY_ADDRESS, or own)")
     parser.add_argument("--again", action="store_true", help="also runs that are done")
     options: Any = parser.parse_args(arguments)
     try:
@@ -266,7 +222,8 @@ def main(arguments: list[str]) -> int:
             print_experiments(Path.cwd())
             return 0
         chosen = Chosen(tuple(options.names), options.on, parse_seeds(options.seeds))
-        how = How(Path(options.root) if options.root else None, options.jobs, options.again)
+        data_root = Path(options.root) if options.root else None
+        how = How(data_root, options.jobs, options.again, options.ray)
         return run_experiments(chosen, how, Path.cwd())
     except (ValueError, OSError) as error:
         print(f"experiments: {error}", file=sys.stderr)

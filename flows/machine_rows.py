@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import IO
@@ -57,7 +58,7 @@ def package_rows(root: Path) -> Iterator[Row]:
     lock = root / "requirements.lock"
     if lock.is_file():
         yield compare_versions(locked_versions(lock.read_text(encoding="utf-8")), installed)
-    yield from list_advisories({**installed, "python": version})
+    yield from list_advisories({**installed, "python": version}, date.today())
 
 
 def folder_rows(root: Path, paths: Paths) -> Iterator[Row]:

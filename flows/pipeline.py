@@ -3,9 +3,9 @@
     python -m flows.pipeline                  run them now, with an embedded server
     python -m flows.pipeline -S seed=1        with another value in params.yaml
 
-With a server of your own (`prefect server start`) set PREFECT_API_URL first; its history lies in
-`.prefect/` in this folder, where the embedded server keeps it, too. What the UI can start comes
-from `python -m flows.deploy`.
+With a server of your own (`python -m flows.prefect_server 4200`) set PREFECT_API_URL first; its
+history lies in `.prefect/` in this folder, where the embedded server keeps it, too. What the UI can
+start comes from `python -m flows.deploy`.
 """
 
 import argparse
@@ -13,8 +13,11 @@ import os
 import sys
 from pathlib import Path
 
+import httpx
+
 from finer1.telemetry import TELEMETRY_OFF
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
+from tasks.tracking.store import shown_uri
 
 
 def main(arguments: list[str]) -> int:
@@ -41,6 +44,15 @@ def main(arguments: list[str]) -> int:
     root = options.root or os.environ.get("FINER1_DATA_ROOT", "")
     try:
         pipeline(options.assignments, options.pause_after, root)
+    except httpx.HTTPError as error:
+        api = os.environ.get("PREFECT_API_URL", "of this run")
+        why = f"{type(error).__name__}: {error}".rstrip(": ")
+        print(
+            f"pipeline: the Prefect server {shown_uri(api)} does not answer ({why}); what the "
+            "stages have written is in place: start the server, and run the same again",
+            file=sys.stderr,
+        )
+        return MACHINE
     except (ValueError, OSError, RuntimeError) as error:
         print(f"pipeline: {error}", file=sys.stderr)
         if isinstance(error, ValueError):

@@ -52,6 +52,11 @@ class PlannedGroup:
         """Title -> (experiment, model)."""
         return {title: _split(row) for title, row in self.group.rows.items()}
 
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one experiment, with the models of its run as rows."""
+        return {experiment for experiment, _ in self.rows.values()} == {self.name}
+
 
 @dataclass(frozen=True)
 class Plan:

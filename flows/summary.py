@@ -18,6 +18,11 @@ def print_summary(root: Path) -> None:
         print(f"no result yet; make one: {as_typed('finer1 run', root)}")
         return
     print()
+    if _is_behind(root):
+        print(
+            "What follows is of an earlier run: settings, code or inputs have changed since. Up to "
+            f"date: {as_typed('finer1 run', root)}\n"
+        )
     print(run_table(params, json.loads(metrics.read_text(encoding="utf-8"))))
     print()
     if params.cot.engine == _STAND_IN:
@@ -33,3 +38,12 @@ MLflow    {as_typed("mlflow ui --backend-store-uri sqlite:///mlflow.db", root)}
 Prefect   {as_typed("python -m flows.deploy", root)}
 now your images, FOLDER with one sub-folder per sub-category, WORD for what all of them show:
   {as_typed("finer1 data add FOLDER --category WORD", root)}""")
+
+
+def _is_behind(root: Path) -> bool:
+    """Whether the stage `score` would run again; False where there is no graph to ask."""
+    from flows.dag import changed_stages, load_stages, with_followers
+
+    if not (root / "dvc.lock").exists():
+        return False
+    return "score" in with_followers(load_stages(root), changed_stages(root))

@@ -30,7 +30,8 @@ State = Literal["done", "stale", "missing"]
 
 _RECORDS = Path(".dvc/tmp/finer1/trials")
 _LINES_SHOWN = 15
-_IS_LOCKED = "Unable to acquire lock"
+_PASSING = ("Unable to acquire lock", "conflicts with existing experiment")
+"""What DVC says of other processes of its own, or of a run whose end it could not note for them."""
 _LOCK_TRIES, _LOCK_PAUSE_S = 20, 3.0
 _NOT_READ = ("runtime", "experiments", "comparison")
 """Sections that change no result of a run."""
@@ -157,15 +158,19 @@ def _run(trial: Trial, project: Project, environ: Mapping[str, str]) -> int:
     log = root / "logs" / f"{trial.name}.log"
     log.parent.mkdir(exist_ok=True)
     start = time.monotonic()
-    # A run of that name may exist from before; DVC would refuse to make it again.
-    _run_dvc(["exp", "remove", trial.name], root, environ, log)
     command = ["exp", "run", "--temp", "--name", trial.name, *settings]
-    code = _run_dvc(command, root, environ, log)
-    text = log.read_text(encoding="utf-8")
+    for _ in range(_LOCK_TRIES):
+        # A run of that name may exist from before; DVC would refuse to make it again.
+        _run_dvc(["exp", "remove", trial.name], root, environ, log)
+        code = _run_dvc(command, root, environ, log)
+        said = log.read_text(encoding="utf-8")
+        if not code or not any(words in said for words in _PASSING):
+            break
+        time.sleep(_LOCK_PAUSE_S)
     lines: list[str] = []
-    outcome = f"{text.count('Running stage')} stages ran, {text.count('is cached')} from cache"
+    outcome = f"{said.count('Running stage')} stages ran, {said.count('is cached')} from cache"
     if code:
-        lines = text.splitlines()[-_LINES_SHOWN:]
+        lines = said.splitlines()[-_LINES_SHOWN:]
         code, reason = failure(code_file, lines)
         outcome = f"{reason} (exit code {code}); all of its output: {log.relative_to(root)}"
     print(f"  {trial.name:<28}{time.monotonic() - start:>7.0f} s  {outcome}", flush=True)
@@ -174,23 +179,14 @@ def _run(trial: Trial, project: Project, environ: Mapping[str, str]) -> int:
 
 
 def _run_dvc(words: list[str], root: Path, environ: Mapping[str, str], log: Path) -> int:
-    """Exit code of a DVC command, whose output is all of the log.
-
-    DVC gives up after seconds where another of its processes holds the folder, as a run beside this
-    one does while it is set up.
-    """
-    for _ in range(_LOCK_TRIES):
-        with log.open("w", encoding="utf-8") as file:
-            code = stream(
-                [sys.executable, "-m", "dvc", *words],
-                root,
-                environ,
-                lambda line: print(line, file=file, flush=True),
-            )
-        if not code or _IS_LOCKED not in log.read_text(encoding="utf-8"):
-            break
-        time.sleep(_LOCK_PAUSE_S)
-    return code
+    """Exit code of a DVC command, whose output is all of the log."""
+    with log.open("w", encoding="utf-8") as file:
+        return stream(
+            [sys.executable, "-m", "dvc", *words],
+            root,
+            environ,
+            lambda line: print(line, file=file, flush=True),
+        )
 
 
 def hydra_value(value: object) -> str:

@@ -10,8 +10,7 @@ SHOWN = {
     "finer1/review/desk.py": "the time in a decision, for people",
     "flows/workspace.py": "since when a folder is held, for people",
     "tasks/attempts.py": "since when a stage runs, for people",
-    "tasks/tracking/journal.py": "the time of a run in MLflow",
-    "tasks/tracking/run.py": "the time of a metric in MLflow",
+    "tasks/tracking/journal.py": "when a run and its metrics began, in MLflow",
     "flows/zombies.py": "whether a flow run is younger than a start takes",
     "finer1/downloads/transfer.py": "a server's Retry-After may be a date; bounded at 0",
 }

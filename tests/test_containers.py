@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_a_service_has_no_rights_beyond_its_work(name):
 @every_service
 def test_a_service_is_pinned_and_is_watched(name):
     service = COMPOSE["services"][name]
-    image, _, tag = service["image"].partition(":")
+    image, _, tag = service["image"].partition("@")[0].partition(":")
     assert tag not in ("", "latest")
     assert image == "finer1" or re.search(r"\d+\.\d+|\d{4}-\d{2}-\d{2}", tag)
     # The image of the project has a health check of its own.
@@ -91,7 +92,7 @@ def test_images_run_as_no_root_and_keep_no_secret():
     lines = DOCKERFILE.splitlines()
     stages = [line.split()[1:4:2] for line in lines if line.startswith("FROM")]
     assert [name for _, name in stages] == ["base", "packages", "code", "cpu", "cuda"]
-    assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", stages[0][0])
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", stages[0][0])
     assert dict(map(reversed, stages))["cuda"] == "cpu"
     assert [line for line in lines if line.startswith("USER")] == ["USER 1000"]
     assert "HEALTHCHECK" in DOCKERFILE
@@ -101,6 +102,47 @@ def test_images_run_as_no_root_and_keep_no_secret():
     private = {".git", ".secrets", ".venv", "mlflow.db*", ".dvc/tmp", ".dvc/config.local"}
     assert private <= set(ignored)
     assert "/.secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+@pytest.fixture
+def pin(tmp_path):
+    """Runs pin.sh on copies, with a registry that answers so; returns (code, both files)."""
+    folder = tmp_path / "setup/container"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "setup/container/pin.sh", folder)
+    for name in ("Dockerfile", "compose.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+
+    def run(answer):
+        docker = tmp_path / "docker"
+        docker.write_text(f'#!/bin/sh\necho "$4" >>"$0.log"\necho "{answer}"\n')
+        docker.chmod(0o755)
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(["bash", folder / "pin.sh"], env={"PATH": path}, timeout=60)
+        texts = [(tmp_path / name).read_text() for name in ("Dockerfile", "compose.yaml")]
+        return done.returncode, *texts, (tmp_path / "docker.log").read_text().split()
+
+    return run
+
+
+def test_every_image_of_a_registry_gets_its_digest_once(pin):
+    digest = f"sha256:{'0a' * 32}"
+    code, dockerfile, compose, asked = pin(digest)
+    assert code == 0
+    assert sorted(asked) == ["minio/minio:RELEASE.2025-04-22T22-12-26Z", "postgres:15.14-bookworm",
+                             "python:3.11.17-slim-bookworm"]  # fmt: skip
+    assert f"FROM python:3.11.17-slim-bookworm@{digest} AS base\n" in dockerfile
+    images = {s["image"] for s in yaml.safe_load(compose)["services"].values()}
+    assert {image.endswith(f"@{digest}") or image.startswith("finer1:") for image in images} == {
+        True
+    }
+    assert pin(f"sha256:{'0b' * 32}")[1:3] == (dockerfile, compose)
+
+
+def test_what_is_no_digest_is_not_written(pin):
+    code, dockerfile, compose, _ = pin("no such image")
+    assert (code, dockerfile) == (3, DOCKERFILE)
+    assert yaml.safe_load(compose) == COMPOSE
 
 
 def is_ignored(path):
@@ -124,10 +166,11 @@ def test_what_git_holds_of_data_and_models_is_in_the_image_and_nothing_else():
 
 
 def test_python_of_the_image_has_no_advisory():
-    from finer1.preflight.versions import list_advisories
+    from finer1.preflight.versions import DATE, list_advisories
 
     version = re.search(r"FROM python:([\d.]+)", DOCKERFILE)[1]
-    assert [row.state for row in list_advisories({"python": version})] == ["OK"]
+    rows = list_advisories({"python": version}, date.fromisoformat(DATE))
+    assert [row.state for row in rows] == ["OK"]
 
 
 def test_packages_of_the_services_have_exact_versions_and_hashes():

@@ -40,7 +40,7 @@ PLACES = {
     "mlflow": ("tasks/tracking/",),
     "prefect": ("flows/",),
     "dvc": ("flows/dag.py",),
-    "ray": ("finer1/engines/shards.py",),
+    "ray": ("finer1/engines/shards.py", "flows/ray_trials.py"),
 }
 MAY_READ_THE_ENVIRONMENT = (
     "tasks/stage.py",

@@ -14,11 +14,13 @@ from types import SimpleNamespace
 import httpx
 import psutil
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 START = ROOT / "setup/container/start.sh"
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 PATIENCE_S = 400
 PASSWORDS = ("postgres_password", "mlflow_password", "prefect_password", "prefect_login",
              "store_user", "store_password")  # fmt: skip
@@ -130,7 +132,18 @@ def database(tmp_path_factory):
             ["bash", ROOT / "setup/container/databases.sh"],
             env=environ, check=True, capture_output=True, timeout=PATIENCE_S,
         )  # fmt: skip
-        yield SimpleNamespace(home=home, secrets=secrets, address=f"127.0.0.1:{port}", env=environ)
+        made = SimpleNamespace(home=home, secrets=secrets, address=f"127.0.0.1:{port}", env=environ)
+        assert is_healthy("postgres", made, port)
+        yield made
+
+
+def is_healthy(name, database, port):
+    """Whether the health check of compose.yaml passes, its port replaced by the one here."""
+    kind, *words = COMPOSE["services"][name]["healthcheck"]["test"]
+    command = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
+    command = [word.replace("5000", str(port)).replace("4200", str(port)) for word in command]
+    done = subprocess.run(command, env=database.env, capture_output=True, timeout=PATIENCE_S)
+    return done.returncode == 0
 
 
 def ask_database(database, name, query):
@@ -154,12 +167,28 @@ def service(database, name, port, **environ):
         yield process, log
 
 
+@pytest.fixture
+def store(monkeypatch):
+    """Address of an S3-compatible server."""
+    moto = pytest.importorskip("moto.server", reason="moto[server] stands in for the store")
+    pytest.importorskip("boto3", reason="boto3 is in setup/container/services.txt")
+    server = moto.ThreadedMotoServer("127.0.0.1", free_port())
+    server.start()
+    for name, value in (("AWS_ACCESS_KEY_ID", "canary_user"), ("AWS_REGION", "us-east-1"),
+                        ("AWS_SECRET_ACCESS_KEY", "canary_password")):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
 TRACKED = """
 import sys, time
 from pathlib import Path
 from tasks.tracking import start_run, sync
 tracker = start_run("toy", {"a": 1}, {"stage_key": "k"}, Path("log.jsonl"), Path.cwd())
 tracker.log({"loss": 0.5}, 1)
+tracker.log_table("answers", [{"label": "elm wren", "answer": "canyon"}])
 print(tracker.run_id())
 tracker.finish({"accuracy": 0.75}, "FINISHED")
 for _ in range(60):  # what a busy machine left over
@@ -171,14 +200,16 @@ for _ in range(60):  # what a busy machine left over
 """
 
 
-def test_mlflow_keeps_runs_in_postgresql(database):
+def test_mlflow_keeps_runs_in_postgresql_and_artifacts_in_the_store(database, store):
     port = free_port()
-    artifacts = database.home / "artifacts"
-    with service(
-        database, "mlflow-server", port, FINER1_ARTIFACTS=str(artifacts), FINER1_HOSTS="127.0.0.1:*"
-    ) as (process, log):
+    with service(database, "buckets", port, FINER1_S3=store, FINER1_IMAGE_DIR=str(ROOT)) as (
+        process, log,
+    ):  # fmt: skip
+        assert process.wait(PATIENCE_S) == 0, log.read_text()
+    own = {"FINER1_S3": store, "FINER1_HOSTS": "127.0.0.1:*"}
+    with service(database, "mlflow-server", port, **own) as (process, log):
         address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: httpx.get(f"{address}/health").status_code == 200, process, log)
+        wait_for(lambda: is_healthy("mlflow", database, port), process, log)
         environ = {**base_environment(database.home), "MLFLOW_TRACKING_URI": address}
         done = subprocess.run(
             [sys.executable, "-c", TRACKED], cwd=database.home, env=environ,
@@ -198,6 +229,11 @@ def test_mlflow_keeps_runs_in_postgresql(database):
         "SELECT key, value FROM metrics WHERE key IN ('accuracy', 'loss') ORDER BY key",
     )
     assert values.split() == ["accuracy|0.75", "loss|0.5"]
+    import boto3
+
+    objects = boto3.client("s3", endpoint_url=store).list_objects_v2(Bucket="mlflow")["Contents"]
+    (table,) = [item for item in objects if item["Key"].endswith("answers.json")]
+    assert table["Size"] > 20
 
 
 FLOW = """
@@ -214,6 +250,7 @@ def test_prefect_keeps_flow_runs_in_postgresql_and_wants_its_login(database):
     home = database.home / "prefect"
     with service(database, "prefect-server", port, PREFECT_HOME=str(home)) as (process, log):
         address = f"http://127.0.0.1:{port}/api"
+        wait_for(lambda: is_healthy("prefect", database, port), process, log)
         wait_for(lambda: httpx.get(f"{address}/health").status_code < 500, process, log)
         login = f"finer1:{(database.secrets / 'prefect_login').read_text().strip()}"
         asked = f"{address}/admin/version"
@@ -223,6 +260,10 @@ def test_prefect_keeps_flow_runs_in_postgresql_and_wants_its_login(database):
         # Nor is the login enough for another site's page, which has no token against forgery.
         posted = httpx.post(f"{address}/flows/count", json={}, auth=tuple(login.split(":")))
         assert posted.status_code == 403
+        other = httpx.get(
+            asked, auth=tuple(login.split(":")), headers={"Origin": "http://evil.example"}
+        )
+        assert "access-control-allow-origin" not in other.headers
         environ = {
             **base_environment(database.home),
             "PREFECT_HOME": str(home),
@@ -238,20 +279,6 @@ def test_prefect_keeps_flow_runs_in_postgresql_and_wants_its_login(database):
         words = " ".join(psutil.Process(process.pid).cmdline())
         assert "canary" not in words + log.read_text()
     assert ask_database(database, "prefect", "SELECT state_name FROM flow_run") == "Completed"
-
-
-@pytest.fixture
-def store(monkeypatch):
-    """Address of an S3-compatible server."""
-    moto = pytest.importorskip("moto.server", reason="moto[server] stands in for the store")
-    server = moto.ThreadedMotoServer("127.0.0.1", free_port())
-    server.start()
-    for name, value in (("AWS_ACCESS_KEY_ID", "canary_user"), ("AWS_REGION", "us-east-1"),
-                        ("AWS_SECRET_ACCESS_KEY", "canary_password")):  # fmt: skip
-        monkeypatch.setenv(name, value)
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 def test_outputs_go_through_the_store_to_another_clone(store, tmp_path):

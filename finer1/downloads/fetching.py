@@ -24,7 +24,7 @@ from finer1.downloads.transfer import (
     part_size,
     transfer,
 )
-from finer1.files import publish_file, sha256_file, write_atomic
+from finer1.files import disk_full, is_disk_full, publish_file, sha256_file, write_atomic
 from finer1.progress import duration
 
 _PROGRESS_BYTES = 2**20
@@ -91,16 +91,17 @@ def fetch_file(
     """
     _check(file)
     folder.mkdir(parents=True, exist_ok=True)
-    target, patience = folder / file.name, patience or Patience()
+    target, part = folder / file.name, folder / f"{file.name}.part"
+    patience = patience or Patience()
     with sole_writer(folder / f".{file.name}.lock"):
         if target.exists():
             if wrong := difference(target, file):
                 raise ValueError(f"{target} {wrong}; remove it, so that it is fetched again")
             _record(target, target, file)
+            forget_origin(part)  # a kill may have come between the file's name and this
             return target
         failures: list[ValueError | ConnectionError] = []
         with httpx.Client(timeout=patience.timeout_s, verify=_certificates()) as client:
-            part = folder / f"{file.name}.part"
             fetch = _Fetch(file, target, part, patience, wait, client)
             for url in file.urls:
                 try:
@@ -178,7 +179,10 @@ def _fetch_from(url: str, fetch: _Fetch) -> None:
             raise ValueError(f"{url}: {file.name} {wrong}")
         was_begun = False  # what an earlier address or process left may be what is wrong
     _record(part, fetch.target, file)
-    publish_file(part, fetch.target)
+    try:
+        publish_file(part, fetch.target)
+    except OSError as error:
+        raise disk_full(part, part_size(part)) if is_disk_full(error) else error from error
     forget_origin(part)
 
 

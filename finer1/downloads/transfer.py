@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from io import FileIO
 from pathlib import Path
 
 import httpx
 
 from finer1 import faults
-from finer1.files import check_space, write_atomic
+from finer1.files import check_space, disk_full, is_disk_full, write_atomic
 from finer1.progress import Progress
 
 _MB = 1_000_000
@@ -116,15 +117,15 @@ def _append(response: httpx.Response, url: str, part: Path, start: int, end: int
     check_space(part, (end or 0) - start)
     progress = Progress(_name(part), (end or 0) // _MB, "MB", done=start // _MB)
     done = start
-    with part.open("r+b" if part.exists() else "wb") as out:
+    # Without a buffer, whose content would be written once more when the file is closed.
+    with part.open("r+b" if part.exists() else "wb", buffering=0) as out:
         out.truncate(start)
         out.seek(start)
         for chunk in response.iter_raw():
             if end is not None and done + len(chunk) > end:
                 done += len(chunk)
                 break
-            faults.point("download:chunk")
-            out.write(chunk)
+            _write(out, chunk, part, end)
             gained = (done + len(chunk)) // _MB - done // _MB
             done += len(chunk)
             if end and gained:
@@ -134,6 +135,18 @@ def _append(response: httpx.Response, url: str, part: Path, start: int, end: int
         raise ValueError(f"{url}: {_name(part)} has more than {end} bytes")
     if end is not None and done < end:
         raise BusyError(f"ended after {done} of {end} bytes")
+
+
+def _write(out: FileIO, chunk: bytes, part: Path, end: int | None) -> None:
+    """Write a chunk; what a full disk has taken of the part stays, for the next call."""
+    try:
+        faults.point("download:chunk")
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[out.write(rest) :]
+    except OSError as error:
+        done = part.stat().st_size
+        raise disk_full(part, (end or done) - done) if is_disk_full(error) else error from error
 
 
 @contextmanager

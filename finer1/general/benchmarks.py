@@ -154,7 +154,8 @@ def read_figures(name: str, output: Path) -> dict[str, float]:
 
 def _answers(path: Path) -> list[str]:
     """What was scored for each question; unfinished reasoning is left in it."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    with path.open(encoding="utf-8") as lines:  # splitlines() would part a text at U+2028, too
+        rows = [json.loads(line) for line in lines]
     return [text for row in rows for text in _texts(row["filtered_resps"])]
 
 

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from finer1.files import sha256_file
 from finer1.general.letters import LETTERS, read_letter
 from finer1.images import decode_image
 
+_LONGEST = 5_000
+"""Characters of a text, ten times the authors' longest: the search for choices is quadratic."""
 _CHOICES = re.compile(r"\s*\n".join((r".*?\S", *(rf"{letter}\. ?(.+?)" for letter in LETTERS))))
 
 
@@ -57,11 +60,14 @@ def find_file(folder: Path) -> Path:
 
 def read_questions(file: Path, limit: int | None) -> list[WikiQuestion]:
     """The first `limit` questions, or all. Raises ValueError naming every row that is wrong."""
-    lines = file.read_text(encoding="utf-8").splitlines()
+    with file.open(encoding="utf-8") as text:  # splitlines() would part one at U+2028, too
+        lines = list(islice(text, limit))
     questions, wrong = [], []
-    for number, line in enumerate(lines[:limit], 1):
+    for number, line in enumerate(lines, 1):
         try:
             questions.append(_question(json.loads(line), file.parent))
+        except RecursionError:
+            wrong.append(f"{file}:{number}: no JSON that can be read: it is nested too deeply")
         except (ValueError, KeyError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             wrong.append(f"{file}:{number}: {reason}")
@@ -122,6 +128,8 @@ def _question(row: Mapping[str, Any], folder: Path) -> WikiQuestion:
     if not isinstance(row, dict):
         raise ValueError("write one JSON object a line")
     image, text, label = str(row["image"]), str(row["text"]), str(row["label"])
+    if len(text) > _LONGEST:
+        raise ValueError(f"text has {len(text)} characters, more than {_LONGEST}")
     path = (folder / image).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"image {image} lies outside {folder}")

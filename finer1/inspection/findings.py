@@ -7,6 +7,8 @@ from typing import Literal
 
 from finer1.data_params import DownloadParams
 
+_LONGEST_SHOWN = 4096
+"""Characters, as many as a path can have."""
 SHOWN_WARNINGS = 10
 """Warnings of one kind that are printed; errors are printed all."""
 
@@ -73,5 +75,19 @@ def some(places: Sequence[str], most: int = 3) -> str:
 
 
 def shown(name: object) -> str:
-    """A name or path on one line, whatever it holds: what cannot be printed is escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
+    """A name or path on one line, whatever it holds: what cannot be printed is escaped.
+
+    Of a text longer than any path the beginning.
+    """
+    text = str(name)
+    if len(text) > _LONGEST_SHOWN:
+        text = f"{text[:_LONGEST_SHOWN]}..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shown_lines(text: object) -> str:
+    """As `shown`, of a text whose line breaks stay: a message for a terminal.
+
+    A terminal obeys some characters; names and cells of somebody else's files may hold them.
+    """
+    return "\n".join(map(shown, str(text).split("\n")))

@@ -24,6 +24,9 @@ _NUMBER = re.compile(
 _UNSEEN_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 """Control characters, halves of characters, line and paragraph separators."""
 
+_FORMULA = re.compile(r"\s*(?:[=+@]|-.*[(|!=+*/])")
+"""A cell of a CSV file that a table program computes; a minus before a plain word is none."""
+
 _JOINERS = frozenset("\u200c\u200d")
 """Zero-width (non-)joiners: part of the spelling in Persian, in Indic scripts and of emoji."""
 
@@ -73,6 +76,8 @@ def unusable(label: str) -> str | None:
     for place, letter in enumerate(label):
         if unicodedata.category(letter) == "Cf" and not _joins(label, place):
             return f"it holds the invisible character U+{ord(letter):04X}"
+    if _FORMULA.match(label):
+        return f"it begins with {label.lstrip()[0]}, which makes it a formula in a table program"
     tag = _TAG.search(label)
     if tag is not None:
         return f"it holds {tag[0]!r}, a tag or special token"

@@ -9,8 +9,7 @@ from finer1.planning.assumptions import PROCESS_BYTES
 from finer1.planning.counts import Counts
 from finer1.planning.fit import Machine
 from finer1.planning.stage_training import tapo_trained
-from finer1.policy.checkpoints import NUM_KEPT
-from finer1.policy.folder import FLOAT32_PARAMETERS
+from finer1.policy.storage import FLOAT32_PARAMETERS, NUM_KEPT
 
 _COPIES = 2
 """DVC keeps an output in its cache and in the folder, where the disk has no reflinks."""

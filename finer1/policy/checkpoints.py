@@ -20,8 +20,8 @@ from safetensors.torch import load_file, save_file
 from finer1 import faults
 from finer1.files import check_space, new_folder, sha256_file, write_json
 from finer1.policy.sharding import collect_all, moments, restore_moments
+from finer1.policy.storage import NUM_KEPT
 
-NUM_KEPT = 2
 _MODEL, _OPTIMIZER, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 

@@ -12,11 +12,10 @@ from finer1.files import check_space, new_folder
 from finer1.manifest import MANIFEST, check_folder, write_manifest
 from finer1.policy.families.interface import check_trainable, family_of, vision_parts
 from finer1.policy.image_bounds import NO_BOUNDS, Bounds, write_bounds
+from finer1.policy.storage import FLOAT32_PARAMETERS
 from finer1.policy.vision_attention import batch_windows
 from finer1.policy.weights import named_weights
 
-FLOAT32_PARAMETERS = 100_000_000
-"""Models up to this size are saved in float32, larger ones in bfloat16."""
 _OWN_FILES = ("config.json", "README.md", MANIFEST)
 """Files of the start model that describe its weights and so are not copied."""
 

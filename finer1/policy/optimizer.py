@@ -1,6 +1,5 @@
-"""AdamW and its schedules, as functions of the optimizer step."""
+"""AdamW, and the learning rate as a function of its step (schedules.py)."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,8 @@ def build_optimizer(
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
+    # DeepSpeed drops an empty group, and its schedule would then count one too many.
+    groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=lr, betas=betas, foreach=False)
 
 
@@ -28,16 +29,3 @@ def schedule_from(
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """Scale the learning rate by factor(step), beginning at `first_step`."""
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(first_step + step))
-
-
-def warm_up(step: int, warmup_steps: int) -> float:
-    """Linear from near 0 to 1 over the first `warmup_steps` steps, then 1."""
-    return min(1.0, (step + 1) / (warmup_steps + 1))
-
-
-def warm_up_cosine(step: int, warmup_steps: int, num_steps: int) -> float:
-    """Linear warm-up, then half a cosine down to 0 at `num_steps`."""
-    if step < warmup_steps:
-        return warm_up(step, warmup_steps)
-    progress = (step - warmup_steps) / max(1, num_steps - warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -7,6 +7,7 @@ may have faults that are not in it.
 import csv
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -17,6 +18,8 @@ from finer1.preflight.rows import Row, State
 DATE = "2026-11-30"
 """When the list was last looked through."""
 _LIST = Path(__file__).parents[1] / "reference" / "advisories.tsv"
+_FRESH_DAYS = 90
+_NEWER = "a newer finer1, or pip-audit -r requirements.lock where there is a network"
 _LOCKED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
 _UNLOCKED = "make setup"
 _SHOWN = 5
@@ -53,23 +56,27 @@ def compare_versions(locked: Mapping[str, str], installed: Mapping[str, str]) ->
     return Row("OK", "packages", f"all {len(locked)} in the versions of requirements.lock")
 
 
-def list_advisories(installed: Mapping[str, str]) -> Iterator[Row]:
-    """A row per advisory that holds for what is installed; one OK row when none does."""
+def list_advisories(installed: Mapping[str, str], today: date) -> Iterator[Row]:
+    """A row per advisory that holds for what is installed, and one about the list itself."""
     with _LIST.open(encoding="utf-8", newline="") as file:
         entries = list(csv.DictReader(file, delimiter="\t"))
-    is_clear = True
+    held = 0
     for entry in entries:
         version = installed.get(entry["package"])
         if version is None or not _is_affected(version, entry["affected"]):
             continue
-        is_clear = False
+        held += 1
         state: State = "FAIL" if entry["level"] == "FAIL" else "WARN"
         what = f"{entry['package']} {version} ({entry['id']}): {entry['what']}"
         place = "make setup again" if entry["package"] == "python" else "requirements.lock"
         fix = f"a version outside {entry['affected']}; {place} (setup/README.md)"
         yield Row(state, "advisory", what, fix)
-    if is_clear:
-        yield Row("OK", "advisories", f"none of {len(entries)} (list of {DATE}) holds here")
+    age = (today - date.fromisoformat(DATE)).days
+    what = f"{held or 'none'} of {len(entries)} hold here; the list is of {DATE}, {age} days ago"
+    if age > _FRESH_DAYS:
+        yield Row("WARN", "advisories", f"{what}: newer faults are not in it", _NEWER)
+    else:
+        yield Row("OK", "advisories", what)
 
 
 def _is_affected(version: str, affected: str) -> bool:

@@ -9,6 +9,7 @@ describe. Of CSV and TSV a cell with several answers or options is a JSON list, 
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,8 @@ def read_table(path: Path, chosen: Mapping[str, str], category: str, outside: bo
             questions += reader.questions(number, row)
         except _RowError as error:
             findings.append(f"{path}:{number}: {error}")
+        except RecursionError:
+            findings.append(f"{path}:{number}: a list is nested too deeply; write a flat one")
     refuse([*findings, *check_ids(questions)])
     note = "; ".join(f"{use} from {', '.join(names)}" for use, names in fields.items())
     return QuestionSet(path.stem, tuple(questions), read_bytes, (note,))
@@ -153,6 +156,8 @@ def _flat(value: object, name: str, use: str) -> list[str]:
         if not is_text(value):
             raise _RowError(f"{name} holds half a character (a lone surrogate); correct it")
         return [value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _RowError(f"{name} holds {value}, which is no text and no finite number; correct it")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return [str(value)]
     if isinstance(value, Mapping):

@@ -70,6 +70,7 @@ def tables_json(tables: Sequence[ExperimentTable]) -> list[dict[str, object]]:
             "about": table.about,
             "setting": table.setting,
             "figures": [{name: row.get(name) for name in FIELDS} for row in table_rows(table)],
+            "measured": [asdict(item) for item in table.measured],
             "missing": dict(table.missing),
             "notes": list(table.notes),
         }

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from finer1.evaluation.decision import Decision
 from finer1.evaluation.experiments import Column, Difference, Summary
 from finer1.evaluation.statistics import Interval
+from finer1.report.measured import Measured, measured_blocks
 from finer1.report.published_ablations import published_ablations
 from finer1.report.table import percent, points
 
+EXPERIMENTS_PAGE = "index.html"
+"""Name of the page of all tables, in paths.experiments."""
 _MEASURES = {
     ("accuracy", "shuffled"): "accuracy",
     ("accuracy", "paper"): "inclusion",
@@ -42,6 +45,10 @@ class ExperimentTable:
     """Title -> what is not there of it."""
     notes: tuple[str, ...]
     """What must stand below."""
+    measured: tuple[Measured, ...] = ()
+    """Table 4 of each run that has it."""
+    reports: tuple[str, ...] = ()
+    """Files beside the table: the reports of single runs, with their figures."""
 
     @property
     def stem(self) -> str:
@@ -91,6 +98,7 @@ def table_text(table: ExperimentTable) -> str:
     blocks = [[head, *rows]]
     if changes := change_rows(table):
         blocks.append([["", *column_names(table)], *changes])
+    blocks += measured_blocks(table.measured)
     lines = [table.heading, f"({where(table)})", ""]
     for block in blocks:
         lines += [f"  {line}" for line in _align(block)] + [""]
@@ -106,6 +114,7 @@ def table_markdown(table: ExperimentTable) -> str:
     parts.append(_markdown(main_rows(table, with_seeds=True)))
     if changes := change_rows(table, with_seeds=True):
         parts.append(_markdown([["paired difference", *column_names(table)], *changes]))
+    parts += map(_markdown, measured_blocks(table.measured))
     said = [
         *decision_lines(table),
         *missing_lines(table),

@@ -17,6 +17,7 @@ from finer1.report.experiment_table import (
     seeds_text,
     where,
 )
+from finer1.report.measured import measured_blocks
 from finer1.report.table import percent, points
 
 _FOLDER = Path(__file__).parent
@@ -62,6 +63,8 @@ def render_experiments(tables: Sequence[ExperimentTable], confidence: float) -> 
                     (pair, [_change_cell(table, pair, column) for column in table.columns])
                     for pair in table.pairs
                 ],
+                "measured": measured_blocks(table.measured),
+                "reports": table.reports,
                 "decisions": decision_lines(table),
                 "missing": missing_lines(table),
                 "notes": table.notes,

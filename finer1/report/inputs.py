@@ -169,11 +169,12 @@ def read_log(path: Path) -> dict[str, Series]:
     if not path.exists():
         return {}
     series: dict[str, list[tuple[int, float]]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            item = json.loads(line)
-            for name, value in item["metrics"].items():
-                series.setdefault(name, []).append((int(item["step"]), float(value)))
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}:{number}: no line of metrics ({error})") from error
+    with path.open(encoding="utf-8") as lines:  # splitlines() would part a text at U+2028, too
+        for number, line in enumerate(lines, 1):
+            try:
+                item = json.loads(line)
+                for name, value in item["metrics"].items():
+                    series.setdefault(name, []).append((int(item["step"]), float(value)))
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{path}:{number}: no line of metrics ({error})") from error
     return {name: tuple(sorted(values)) for name, values in sorted(series.items())}

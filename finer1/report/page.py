@@ -16,6 +16,7 @@ from finer1.report.calibration import collect_calibration
 from finer1.report.comparison_view import clip_note, view_comparison
 from finer1.report.concept_pairs import show_pairs
 from finer1.report.data import collect_data
+from finer1.report.experiment_table import EXPERIMENTS_PAGE
 from finer1.report.figures import curve_chart
 from finer1.report.inputs import Inputs, Series
 from finer1.report.measures import collect_tables
@@ -82,6 +83,7 @@ def render_page(inputs: Inputs) -> str:
             inputs.metrics, inputs.names, options, ORDERS[inputs.params.questions.order]
         ),
         compared=view_comparison(inputs),
+        experiments=inputs.params.paths.experiments / EXPERIMENTS_PAGE,
         tables=collect_tables(inputs),
         positions=position_charts(inputs.metrics, inputs.names, options),
         calibration=collect_calibration(inputs.metrics, inputs.names),

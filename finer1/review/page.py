@@ -8,13 +8,20 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from finer1.gate import Gate
 from finer1.review.desk import Desk
-from finer1.review.gate import Gate
 from finer1.review.texts import Texts, texts_of
 from finer1.review.view import View, notice
 from finer1.teacher.decisions import REJECT_REASONS
 
 HOST = "127.0.0.1"
+_POLICY = (
+    "default-src 'self'; "
+    # Gradio makes functions of text that it was built with, and styles of its own.
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; "
+    "base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
+)
 
 _LABELS = {
     "prose": "Rationale (released prose)",
@@ -70,7 +77,7 @@ def serve(desk: Desk, view: View, port: int | None, opens_browser: bool) -> tupl
             inbrowser=opens_browser,
             css=(folder / "page.css").read_text(encoding="utf-8"),
             head=f"<script>{script}</script>",
-            app_kwargs={"middleware": [Middleware(Gate)]},
+            app_kwargs={"middleware": [Middleware(Gate, policy=_POLICY)]},
             **_LAUNCH,
         )
     except OSError as error:

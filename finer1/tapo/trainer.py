@@ -20,6 +20,7 @@ from finer1.policy.checkpoints import Checkpoint
 from finer1.policy.forward import Forward
 from finer1.policy.guard import FiniteGuard
 from finer1.policy.processes import World
+from finer1.policy.resuming import Resuming
 from finer1.policy.saves import Saves
 from finer1.policy.sharding import collect, run_whole
 from finer1.tapo.exchange import sample_together
@@ -38,7 +39,7 @@ StepEnd = Callable[[Kept[RolloutGroup], dict[str, float]], None]
 """Given the groups and the metrics of a rollout step, after its last update; may run the model."""
 
 
-class TapoTrainer(GRPOTrainer):
+class TapoTrainer(Resuming, GRPOTrainer):
     """Trains the sampler's model; `progress` is brought forward with every rollout step.
 
     One of the processes of `world`. They sample and train on shares, and each has the same
@@ -66,12 +67,11 @@ class TapoTrainer(GRPOTrainer):
             reward_funcs=score_completion,  # named for TRL; the sampler calls it
             **kwargs,
         )
-        self._optimizers = optimizers
+        self.given, self.checkpoint = optimizers, checkpoint
         self._sampler = sampler
         self.clock = sampler.clock
         self._settings = sampler.settings
         self._progress = progress
-        self._checkpoint = checkpoint
         self._world = world
         self._micro_batch = micro_batch
         self._forward = forward
@@ -84,26 +84,6 @@ class TapoTrainer(GRPOTrainer):
         self._sums: dict[str, float] = defaultdict(float)
         self.remove_callback(PrinterCallback)
         self.add_callback(_AfterUpdate(self))
-
-    def create_optimizer(self, model: Any = None) -> Any:
-        """The optimizer that was given; Trainer takes none at its making under FSDP, and under
-        DeepSpeed forgets it."""
-        self.optimizer = self._optimizers[0]
-        return self.optimizer
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """The schedule that was given."""
-        self.lr_scheduler = self._optimizers[1]
-        return self.lr_scheduler
-
-    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
-        """Wrap model and optimizer and bring both to the checkpoint."""
-        if self._checkpoint is not None:
-            self._checkpoint.load_weights(self.model)
-        prepared = super()._prepare_for_training(*args, **kwargs)
-        if self._checkpoint is not None:  # FSDP2 has given the optimizer other parameters
-            self._checkpoint.load_moments(self.model, self.optimizer)
-        return prepared
 
     def _prepare_inputs(self, generation_batch: Any) -> Update:
         """The next update; the first of a rollout step samples the step's groups.

@@ -16,9 +16,10 @@ from finer1.policy.checkpoints import Checkpoint
 from finer1.policy.families.interface import patch_size
 from finer1.policy.folder import copy_policy, load_policy, save_policy
 from finer1.policy.generation import SamplingRule
-from finer1.policy.optimizer import build_optimizer, schedule_from, warm_up
+from finer1.policy.optimizer import build_optimizer, schedule_from
 from finer1.policy.processes import ALONE, World, join_world
 from finer1.policy.saves import Saves
+from finer1.policy.schedules import warm_up
 from finer1.policy.trainer_arguments import trainer_arguments
 from finer1.progress import Progress
 from finer1.records import Triplet

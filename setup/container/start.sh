@@ -87,9 +87,11 @@ prefect-server)
     PREFECT_SERVER_API_AUTH_STRING=finer1:$(secret prefect_login)
     export PREFECT_SERVER_API_AUTH_STRING PREFECT_API_AUTH_STRING=$PREFECT_SERVER_API_AUTH_STRING
     export PREFECT_SERVER_CSRF_PROTECTION_ENABLED=true
+    port=${FINER1_PORT:-4200}
+    export PREFECT_SERVER_CORS_ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port
     # What a browser on this machine calls it; 0.0.0.0 is no address to call.
-    export PREFECT_SERVER_UI_API_URL=http://127.0.0.1:${FINER1_PORT:-4200}/api
-    exec python -m prefect server start --host "$listen" --port "${FINER1_PORT:-4200}"
+    export PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$port/api
+    exec python -m prefect server start --host "$listen" --port "$port"
     ;;
 buckets)
     s3_keys

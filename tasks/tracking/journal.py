@@ -50,14 +50,22 @@ class Journal:
         self._mutex = threading.Lock()
         self._num_files = 0
         self._offset = 0
+        self._boot = time.time() - time.monotonic()
         cut_torn_line(folder / _LINES)
+
+    def now(self) -> int:
+        """Unix time in ms, as if the clock had not stepped since this process has the journal.
+
+        MLflow takes the end of a run less its start for its duration.
+        """
+        return int((self._boot + time.monotonic()) * 1000)
 
     def append(self, kind: str, **content: object) -> None:
         """Add one record, with the time; several threads may.
 
         Raises OSError when it cannot be written; the records before it stay whole then.
         """
-        entry = {"kind": kind, "time": int(time.time() * 1000), **content}
+        entry = {"kind": kind, "time": self.now(), **content}
         line = json.dumps(entry, default=str) + "\n"
         path = self.folder / _LINES
         with self._mutex:
@@ -140,9 +148,10 @@ def new_journal(folder: Path, name: str, start: Mapping[str, object]) -> tuple[J
     new.mkdir(parents=True)
     lock = _locked(new / _LOCK)
     assert lock is not None
-    Journal(new, lock).append("start", key=key, name=name, **start)
-    new.rename(folder / title)
-    return Journal(folder / title, lock), key
+    journal = Journal(new, lock)
+    journal.append("start", key=key, name=name, **start)
+    journal.folder = new.rename(folder / title)
+    return journal, key
 
 
 def find_journals(root: Path) -> list[Path]:

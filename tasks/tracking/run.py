@@ -103,7 +103,7 @@ class Tracker:
 
     def log_image(self, name: str, image: Image.Image, step: int) -> None:
         """Record one picture of the series `name`."""
-        now = int(time.time() * 1000)
+        now = self._journal.now()
         self._record(lambda: journal_image(self._journal, name, image, step, now))
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
@@ -200,7 +200,8 @@ class Tracker:
                 self._known.set()
                 if is_last:
                     if not self._sender.is_ended:
-                        store[0].set_terminated(self._sender.run_id, self._status)
+                        now = self._journal.now()
+                        store[0].set_terminated(self._sender.run_id, self._status, now)
                     self._journal.remove()
                     return
                 if self._clears_up:

@@ -16,9 +16,9 @@ OPTIONS = (
     *("--enforce-eager", "--no-enable-chunked-prefill"),
     *("--limit-mm-per-prompt", '{"image": 1, "video": 0}'),
     *("--worker-extension-cls", "finer1.serving.worker.WeightReceiver"),
-    *("--kv-cache-memory-bytes", str(2**28)),
+    *("--kv-cache-memory-bytes", str(2**28), "--middleware", "finer1.gate.Gate"),
 )
-START_S = 300
+START_S = 1200
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +72,8 @@ def vllm_server(vllm_ready, world_base, repository, tmp_path_factory):
 
 
 def _await(server, url, log):
-    for _ in range(START_S):
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
         if server.poll() is not None:
             break
         try:

@@ -85,6 +85,13 @@ def gif_of(width, height):
     return content[:6] + struct.pack("<HH", width, height) + content[10:]
 
 
+def with_scans(number):
+    """A progressive JPEG whose last scan comes that many times."""
+    content = encoded(noise(), "JPEG", progressive=True)
+    last = content.rindex(b"\xff\xda")
+    return content[:last] + content[last:-2] * number + content[-2:]
+
+
 def half(content):
     return content[: len(content) // 2]
 
@@ -191,6 +198,13 @@ READABLE = {
     "broken exif": (encoded(flat(), "JPEG", exif=b"Exif\0\0MM\0*\0"), RED, 3, ()),
     "exif of orientation 77": (oriented(77, flat()), RED, 0, ()),
     "xmp as a text": (with_texts(("xmp", "tiff:Orientation=6")), RED, 0, ()),
+    "a phone's jpeg with a film": (encoded(flat(), "JPEG") + b"\xff\xda" * 999, RED, 3, ()),
+    "jpeg with a thumbnail": (
+        encoded(flat(), "JPEG", comment=b"\xff\xda" * 999),
+        RED,
+        3,
+        (),
+    ),
     "jpeg cut in its trailer": (encoded(flat(), "JPEG") + b"\0" * 99, RED, 3, ()),
 }
 
@@ -211,6 +225,7 @@ UNREADABLE = {
     "jpeg cut by 2": (encoded(noise(), "JPEG")[:-2], "truncated"),
     "jpeg cut in half": (half(encoded(noise(), "JPEG")), "truncated"),
     "jpeg cut in its header": (encoded(noise(), "JPEG")[:60], "not a readable image"),
+    "jpeg of 110 scans": (with_scans(101), "more than 100 scans are too many"),
     "progressive jpeg cut": (half(encoded(noise(), "JPEG", progressive=True)), "truncated"),
     "png cut in half": (half(encoded(noise())), "truncated"),
     "gif cut in half": (half(encoded(noise(), "GIF")), "truncated"),

@@ -6,7 +6,7 @@ import signal
 
 import torch
 from PIL import Image
-from sharded import shard_on_cpu
+from sharded import shard_on_cpu, spread_on_cpu
 
 from finer1 import sft
 from finer1.params import load_params
@@ -30,8 +30,9 @@ def examples():
 def train(run, rank):
     """Train as process `rank` of the run; leaves metrics and logs in its folder.
 
-    run: repository, start, folder, size, port, changed settings and runtime; strategy: ddp or fsdp;
-    kill: step after which process 0 dies, or None; broken: rank whose loss is NaN in step 1.
+    run: repository, start, folder, size, port, changed settings and runtime; strategy: ddp, fsdp
+    or zero3; kill: step after which process 0 dies, or None; broken: rank whose loss is NaN in
+    step 1.
     """
     torch.set_num_threads(1)
     if run["size"] > 1:
@@ -39,6 +40,8 @@ def train(run, rank):
         os.environ |= {"WORLD_SIZE": str(run["size"]), "MASTER_PORT": str(run["port"])}
     if run["strategy"] == "fsdp":
         shard_on_cpu(run["repository"], sft)
+    if run["strategy"] == "zero3":
+        spread_on_cpu(run["repository"], sft)
     logs = {}
 
     def log(metrics, step):

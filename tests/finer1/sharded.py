@@ -1,4 +1,4 @@
-"""FSDP2 in processes without a GPU."""
+"""FSDP2 and ZeRO-3 in processes without a GPU."""
 
 import os
 
@@ -32,3 +32,26 @@ def shard_on_cpu(repository, module):
         save(model, *args)
 
     AcceleratorState.__init__, module.save_policy = init, checked_save
+
+
+def spread_on_cpu(repository, module):
+    """Have DeepSpeed spread over gloo, as setup/accelerate/zero3.yaml says, but in float32.
+
+    module: the one that saves the policy; there it is seen that the model was spread.
+    """
+    config = yaml.safe_load((repository / "setup/accelerate/zero3.yaml").read_text())
+    names = {
+        "zero3_init_flag": "DEEPSPEED_ZERO3_INIT",
+        "gradient_accumulation_steps": "GRADIENT_ACCUMULATION_STEPS",
+    }
+    for name, value in config["deepspeed_config"].items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        os.environ[f"ACCELERATE_{names.get(name, f'DEEPSPEED_{name.upper()}')}"] = text
+    os.environ |= {"ACCELERATE_USE_DEEPSPEED": "true", "DS_ACCELERATOR": "cpu"}
+    save = module.save_policy
+
+    def checked_save(model, *args):
+        assert all(hasattr(parameter, "ds_id") for parameter in model.parameters())
+        save(model, *args)
+
+    module.save_policy = checked_save

@@ -185,10 +185,10 @@ REFUSED_YAML = {
 def test_a_file_of_values_that_could_run_or_exhaust_is_refused_at_once(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(text)
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(ValueError, match=r"params.yaml (cannot be read|has \d+ bytes)"):
         load_values(Path("params.yaml"))
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 

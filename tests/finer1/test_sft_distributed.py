@@ -1,20 +1,19 @@
 """Stage 1 in processes of its own (gloo): several as one, and killed for real."""
 
-import json
 import multiprocessing
 import os
-import signal
-import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from finer1.policy.processes import World
 from finer1.sft import own_rows
 
 pytestmark = pytest.mark.slow
+NO_DEEPSPEED = pytest.mark.skipif(not find_spec("deepspeed"), reason="deepspeed is not installed")
+STRATEGIES = ["ddp", "fsdp", pytest.param("zero3", marks=NO_DEEPSPEED)]
 SETTINGS = {"epochs": 2, "max_epochs": 2, "batch_size": 4, "lr": 1e-3, "format_prompts": 3}
 
 
@@ -28,52 +27,24 @@ def train(tiny_model, repository):
         patch.setenv("OMP_NUM_THREADS", "1")
         processes = multiprocessing.get_context("forkserver")
         processes.set_forkserver_preload(["sft_process"])
+        import several
         import sft_process
 
         def run(folder, size=1, kill=None, strategy="ddp", broken=None, micro_batch=1, **changes):
-            folder.mkdir(exist_ok=True)
             request = {
                 "repository": repository,
                 "start": tiny_model,
                 "folder": folder,
                 "size": size,
-                "port": free_port(),
                 "settings": SETTINGS | changes,
                 "runtime": {"save_steps": 1, "micro_batch": micro_batch},
                 "strategy": strategy,
                 "kill": kill,
                 "broken": broken,
             }
-            members = [
-                processes.Process(target=sft_process.train, args=(request, rank))
-                for rank in range(size)
-            ]
-            for member in members:
-                member.start()
-            members[0].join(120)
-            for member in members[1:]:
-                member.join(0 if kill else 20)
-            for member in members:  # the others wait for one that was killed
-                member.kill()
-                member.join()
-            if kill:
-                assert members[0].exitcode == -signal.SIGKILL
-                return None
-            assert [member.exitcode for member in members] == [0] * size
-            results = [
-                json.loads((folder / f"result-{rank}.json").read_text()) for rank in range(size)
-            ]
-            assert all(result[0] == results[0][0] for result in results)
-            assert all(result[1] == {} for result in results[1:])  # one process logs
-            return *results[0], load_file(folder / "model" / "model.safetensors")
+            return several.train_together(processes, sft_process.train, request)
 
         yield run
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -105,21 +76,21 @@ def assert_same_training(one, two):
         torch.testing.assert_close(value, two[2][name], rtol=0, atol=bound, msg=name)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("micro_batch", [1, 2])
 def test_two_processes_train_as_one(train, alone, tmp_path, strategy, micro_batch):
     two = train(tmp_path, size=2, strategy=strategy, micro_batch=micro_batch)
     assert_same_training(alone(micro_batch), two)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_two_processes_with_the_vision_tower_train_as_one(train, tmp_path, strategy):
     one = train(tmp_path / "one", train_vision=True)
     two = train(tmp_path / "two", size=2, strategy=strategy, train_vision=True)
     assert_same_training(one, two)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_run_of_two_that_was_killed_ends_as_an_unbroken_one(train, tmp_path, strategy):
     whole = train(tmp_path / "whole", size=2, strategy=strategy)
     train(tmp_path / "killed", size=2, strategy=strategy, kill=2)

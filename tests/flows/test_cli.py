@@ -18,6 +18,13 @@ def test_bad_input_exits_with_2_and_one_sentence(monkeypatch, project, capsys):
     )
 
 
+def test_a_message_cannot_command_the_terminal(monkeypatch, tmp_path, capsys):
+    assert run_cli(monkeypatch, tmp_path, "score", "\x1b]0;x\x07.jsonl", "--mode", "open") in (2, 3)
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert "\\x1b]0;x\\x07.jsonl" in err
+
+
 def test_the_code_of_a_failed_stage_is_the_exit_code(monkeypatch, project):
     (project / "fail").write_text("code 3")
     assert run_cli(monkeypatch, project, "run") == 3

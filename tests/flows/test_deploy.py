@@ -63,9 +63,8 @@ def test_an_automation_that_waits_for_heartbeats_misses_at_least_three(repositor
     assert silent["trigger"]["within"] > 3 * period
 
 
-def test_servers_listen_to_this_machine_alone(repository):
-    words = server_command(4200)
-    assert words[words.index("--host") + 1] == "127.0.0.1"
+def test_server_and_worker_are_the_projects_own(repository):
+    assert server_command(4200)[1:] == ["-m", "flows.prefect_server", "4200"]
     assert worker_command("finer1")[3:5] == ["worker", "start"]
 
 

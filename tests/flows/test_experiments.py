@@ -7,7 +7,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from finer1.params import load_params
 from flows import experiments
-from flows.experiments import Chosen, How, compare_experiments, parse_seeds, run_experiments
+from flows.experiments import Chosen, compare_experiments, parse_seeds, run_experiments
+from flows.many_trials import How
 from flows.trials import hydra_value
 from flows.workspace import hold
 from tasks.tracking import prepare_store
@@ -33,6 +34,13 @@ write_jsonl(Path("data/verdicts.jsonl"), [
 ])
 Path("data/metrics").mkdir(exist_ok=True)
 Path("data/metrics/score.json").write_text("{}")
+Path("data/results.csv").write_text(
+    "table,model,metric,value,low,high,published\\n"
+    "4,base,probe_last,54.5,48.6,60.1,\\n"
+    "4,tapo - base,probe_last_difference,-0.35,-2.3,1.7,\\n"
+    "2,base,accuracy,5.1,2.7,7.7,\\n"
+)
+Path("data/report.html").write_text(f"<h1>Seed {load_params(Path('params.yaml')).seed}</h1>")
 """
 GRAPH = """
 stages:
@@ -40,7 +48,7 @@ stages:
     cmd: python stage.py
     deps: [stage.py]
     params: [seed, sft]
-    outs: [data/verdicts.jsonl]
+    outs: [data/verdicts.jsonl, data/results.csv, data/report.html]
     metrics: [data/metrics/score.json]
     meta: {seconds: 5}
 """
@@ -51,7 +59,8 @@ from tasks.attempts import Attempts
 from tasks.stage import run_stage
 
 def body(context):
-    Path("data/verdicts.jsonl").write_text("")
+    for name in ("verdicts.jsonl", "results.csv", "report.html"):
+        Path("data", name).write_text("table\\n" if name == "results.csv" else "")
     return {"answered": 1.0}
 
 run_stage("score", body, Path.cwd(), Attempts("score", Path.cwd(), ""))
@@ -213,6 +222,49 @@ def test_a_group_fills_its_table_and_leaves_the_folder(project, commit, capsys):
         check=True,
     )
     assert status.stdout == ""
+
+
+@pytest.mark.slow
+def test_on_a_ray_cluster_the_group_is_the_same(project, commit, monkeypatch, capsys):
+    pytest.importorskip("prefect_ray", reason="the extra ray is not installed")
+    monkeypatch.setenv("PREFECT_HOME", str(project / ".prefect"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    commit(VERDICTS)
+    prepare_store(project)
+    assert run_experiments(Chosen(("both",), seeds=(0,)), How(jobs=2, on_ray=True), project) == 0
+    told = capsys.readouterr().out
+    for name in ("two-seed0", "five-seed0"):
+        assert re.search(rf"^  {name} +\d+ s  1 stages ran, 0 from cache$", told, re.MULTILINE)
+    assert re.search(r"Five - Two +\+30\.0 \[", told)
+
+
+@pytest.mark.slow
+def test_on_a_ray_cluster_the_worst_run_gives_the_exit_code(project, commit, monkeypatch, capsys):
+    pytest.importorskip("prefect_ray", reason="the extra ray is not installed")
+    monkeypatch.setenv("PREFECT_HOME", str(project / ".prefect"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    commit(ENDS)
+    assert run_experiments(Chosen(("two", "five")), How(jobs=2, on_ray=True), project) == 3
+    told = capsys.readouterr().out
+    assert "killed (signal 9, likely out of memory) (exit code 3)" in told
+    assert re.search(r"^  two-seed0 .*\(exit code 2\)", told, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_a_single_experiment_shows_table_4_and_the_report_of_each_run(project, commit, capsys):
+    commit(VERDICTS)
+    assert run_experiments(Chosen(("two",), seeds=(0, 1)), How(), project) == 0
+    told = capsys.readouterr().out
+    for seed in (0, 1):
+        assert re.search(rf"Table 4, seed {seed} +base\n", told)
+        assert (project / f"data/experiments/two-seed{seed}.html").read_text() == (
+            f"<h1>Seed {seed}</h1>"
+        )
+        assert f"report    {project}/data/experiments/two-seed{seed}.html" in told
+    assert re.search(r"linear probe, last epoch +54\.5 \[48\.6, 60\.1\]", told)
+    assert re.search(r"linear probe, last epoch +-0\.3 \[-2\.3, \+1\.7\]", told)
+    page = (project / "data/experiments/index.html").read_text()
+    assert '<a href="two-seed0.html">two-seed0.html</a>, <a href="two-seed1.html">' in page
 
 
 @pytest.mark.slow

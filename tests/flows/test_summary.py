@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from finer1.params import load_params
 from flows.cli import app
+from flows.dag import Stage
 from flows.processes import as_typed
 from flows.summary import print_summary
 from flows.values import set_values
@@ -53,6 +54,17 @@ def test_caveats_are_those_of_the_dataset(scored, capsys):
     told = capsys.readouterr().out
     assert "  * photographs" in told
     assert "drawn" not in told
+
+
+@pytest.mark.parametrize("changed", [(), ("sft",), ("report",)])
+def test_figures_of_an_earlier_run_are_said_to_be_that(scored, capsys, monkeypatch, changed):
+    names = ("sft", "score", "report")
+    stages = [Stage(name, names[:place][-1:], 0, False, 1.0) for place, name in enumerate(names)]
+    monkeypatch.setattr("flows.dag.load_stages", lambda root: stages)
+    monkeypatch.setattr("flows.dag.changed_stages", lambda root: set(changed))
+    (scored / "dvc.lock").write_text("")
+    print_summary(scored)
+    assert ("is of an earlier run" in capsys.readouterr().out) == (changed == ("sft",))
 
 
 def test_a_command_is_printed_as_it_works_without_activation(tmp_path, monkeypatch):

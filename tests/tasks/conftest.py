@@ -13,8 +13,14 @@ from finer1.files import sha256_file, sha256_folder
 from finer1.own.dataset import Addition, OwnDataset, write_dataset
 from finer1.params import check_params, load_params
 from finer1.progress import Progress
+from tasks.concepts import concepts
+from tasks.cot import cot
+from tasks.download import download
+from tasks.review import review
+from tasks.split import split
 from tasks.stage import Context
 from tasks.tracking import prepare_store
+from tests.tasks.stage_folder import StageFolder
 
 
 @dataclass
@@ -76,6 +82,23 @@ def make_context(repository, tmp_path, logged):
             log_model=lambda folder, asking: logged.models.append((folder, dict(asking))),
             is_live=False,
         )
+
+    return make
+
+
+@pytest.fixture
+def make_folder(repository, make_context, own_images, tiny_model, tracking_store, tmp_path):
+    """Makes tmp_path a StageFolder after the stages up to `review`, on own images and a tiny model.
+
+    With further changes of params.yaml, and those that hold from then on alone.
+    """
+
+    def make(changes=None, later=None):
+        changes = own_images[1] | {"paths.base": str(tiny_model)} | (changes or {})
+        for body in (download, split, concepts, cot, review):
+            body(make_context(body.__name__, changes))
+        values = make_context("sft", changes | (later or {})).params.model_dump(mode="json")
+        return StageFolder(tmp_path, repository, tracking_store, values)
 
     return make
 

@@ -3,16 +3,26 @@
 import os
 import random
 import shutil
-import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from resource import struct_rusage
 
 import psutil
 
 from flows.runner import Request, run
 from tests.crashes import in_child, litter, tree
+from tests.torture.moments import (
+    Length,
+    await_moment,
+    below,
+    kill,
+    kill_group,
+    processor_time,
+    words,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("stage", "dvc repro", "finer1 run", "group of dvc repro", "group of finer1 run")
@@ -110,62 +120,108 @@ def dvc_repro(folder: Path) -> None:
         raise RuntimeError("dvc repro failed")
 
 
-def kill_once(folder: Path, target: str, longest_s: float, draw: random.Random) -> str:
-    """Start `dvc repro` or `finer1 run`, kill it or a part of it at a random moment; what was hit.
+class Killer:
+    """Starts runs and kills them, or a part of them, at moments that it draws."""
 
-    Waits until all of it is gone.
-    """
-    act = dvc_repro if "dvc" in target or target == "stage" else finer1_run
-    child = _start(lambda: act(folder))
-    if target == "stage":
-        _await_stage(child, draw.choice(("rows", "files", "table")), longest_s)
-        time.sleep(draw.uniform(0, 0.3))
-    else:
-        time.sleep(draw.uniform(0, longest_s))
-    below = _below(child)
-    if target == "stage":
-        stages = [process for process in below if "stage.py" in _words(process)]
-        for process in stages:
-            _kill(process.pid)
-        hit = "stage" if stages else "nothing"
-    elif target.startswith("group"):
-        hit = _kill_group(child)
-    else:
-        hit = _kill(child)
-    _, status = os.waitpid(child, 0)
-    _, alive = psutil.wait_procs(below, timeout=10)
-    assert not alive, f"{target}: {[_words(process) for process in alive]} outlived it"
-    # A child that was itself hit ends by the signal; one whose stage was hit ends by itself.
-    return hit if status or target == "stage" else "nothing"
+    def __init__(self, folder: Path, repository: Path, seed: int) -> None:
+        """folder: for runs that nothing disturbs, by which the moments are drawn."""
+        self._draw = random.Random(seed)
+        self._lengths = {act: Length() for act in (finer1_run, dvc_repro)}
+        self._stages = {name: Length() for name in ("rows", "files", "table")}
+        self.whole = make_project(folder / "whole", repository)
+        self._measure(finer1_run, self.whole)
+        other = make_project(folder / "other", repository)
+        self._measure(dvc_repro, other)
+        for name, length in self._stages.items():
+            child = _start(lambda: _one_stage(other, name))  # noqa: B023
+            length.add(_end_of(child))
+
+    def kill(self, target: str, project: Path, is_first: bool) -> bool:
+        """Start what the target belongs to, kill it, wait until all of it is gone.
+
+        is_first: nothing has been done in the project; else there is less left to do.
+        False when it had done all before.
+        """
+        act = dvc_repro if "dvc" in target or target == "stage" else finer1_run
+        child = _start(lambda: act(project))
+        if target == "stage":
+            is_hit, family = self._kill_stage(child, project, is_first)
+        else:
+            moment = self._lengths[act].draw(self._draw) * (1 if is_first else 0.5)
+            in_time, family = await_moment(child, moment), below(child)
+            is_hit = in_time and (kill_group if target.startswith("group") else kill)(child)
+        _, status, usage = os.wait4(child, 0)
+        _, left = psutil.wait_procs(family, timeout=60)
+        assert not left, f"{target}: {[words(process) for process in left]} outlived it"
+        if not status and is_first:
+            self._lengths[act].add(usage)
+        # A child that was itself hit ends by the signal; one whose stage was hit ends by itself.
+        return is_hit and (os.WIFSIGNALED(status) or (target == "stage" and bool(status)))
+
+    def _kill_stage(
+        self, child: int, project: Path, is_first: bool
+    ) -> tuple[bool, list[psutil.Process]]:
+        """Kill a stage after a number of its rows, or after some processor time.
+
+        Of a project in which something is done it is the stage that comes first.
+        Whether it lived, and the other processes.
+        """
+        names = [self._draw.choice(("rows", "rows", "files", "table"))]
+        if not is_first:
+            names = ["rows", "files", "table"]
+        while not (found := [p for p in below(child) if _stage_of(p) in names]):
+            if processor_time(child) is None:
+                return False, []
+            time.sleep(0.01)
+        process, name, family = found[0], _stage_of(found[0]), below(child)
+        rows, moment = self._draw.randrange(40), self._stages[name or names[0]].draw(self._draw)
+        if name == "rows" and self._draw.random() < 0.75:
+            kept = project / "models/.resume/rows/rows.jsonl"
+            while process.is_running() and _num_lines(kept) < rows:
+                time.sleep(0.01)
+            return kill(process.pid), family
+        return await_moment(process.pid, moment) and kill(process.pid), family
+
+    def _measure(self, act: Callable[[Path], None], project: Path) -> None:
+        self._lengths[act].add(_end_of(_start(lambda: act(project))))
 
 
 def torture(
     folder: Path, repository: Path, kills: int, seed: int, say: Callable[[str], None]
 ) -> dict[str, int]:
-    """Kill so often, each time followed by `finer1 run`, which must end byte-identical.
+    """Hit so often, then `finer1 run`, which must end byte-identical.
 
-    Returns how often each target was hit while it worked.
+    One to six kills, each of what goes on after the last one, come before a `finer1 run`.
+    Returns how often each target was hit while it worked, and how often one had ended before.
     """
     prepare_environment()
-    whole = make_project(folder / "whole", repository)
-    start = time.monotonic()
-    assert in_child(lambda: _quiet(whole, finer1_run)) == 0
-    longest_s = time.monotonic() - start
-    expected = artifacts(whole)
+    killer, draw = Killer(folder, repository, seed), random.Random(seed)
+    expected = artifacts(killer.whole)
     assert len(expected) == 1 + 40 + 1 + 1  # rows, files, table, dvc.lock
-    draw, hits = random.Random(seed), dict.fromkeys((*TARGETS, "nothing"), 0)
-    for number in range(kills):
-        target = TARGETS[number % len(TARGETS)]
-        project = make_project(folder / str(number), repository)
-        hit = kill_once(project, target, longest_s, draw)
-        hits[target if hit != "nothing" else "nothing"] += 1
-        case = f"kill {number} of {target}, seed {seed}"
-        assert in_child(lambda: _quiet(project, finer1_run)) == 0, case  # noqa: B023
-        assert artifacts(project) == expected, case
-        assert litter(project / "data") + litter(project / "models") == [], case
+    hits, number, trials = {**dict.fromkeys(TARGETS, 0), "nothing": 0}, 0, 0
+    while (done := sum(hits.values()) - hits["nothing"]) < kills:
+        project, case = make_project(folder / str(trials), repository), f"seed {seed}:"
+        for place in range(draw.randint(1, min(6, kills - done))):
+            target = TARGETS[number % len(TARGETS)]
+            number += 1
+            is_hit = killer.kill(target, project, is_first=place == 0)
+            hits[target if is_hit else "nothing"] += 1
+            case += f" {number} {target if is_hit else 'nothing'},"
+            if not is_hit:
+                break
+        require_whole(project, expected, case)
         shutil.rmtree(project)
-        say(f"dvc: {number + 1}/{kills} kills, {target}: {hit}")
+        trials += 1
+        say(f"dvc: {trials} trials, {case} {hits}")
+        assert hits["nothing"] <= kills // 2 + 10, f"half of the kills come too late: {hits}"
     return hits
+
+
+def require_whole(project: Path, expected: dict[str, str], case: str) -> None:
+    """Raise AssertionError unless `finer1 run` now gives what an undisturbed one gives."""
+    assert in_child(lambda: _quiet(project, finer1_run)) == 0, case
+    assert artifacts(project) == expected, case
+    assert litter(project / "data") + litter(project / "models") == [], case
 
 
 def _quiet(folder: Path, act: Callable[[Path], None]) -> None:
@@ -182,49 +238,35 @@ def _start(act: Callable[[], None]) -> int:
     child = os.fork()
     if child:
         return child
+    code = 1
     try:
         os.setpgid(0, 0)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
         act()
+        code = 0
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
-def _await_stage(child: int, stage: str, longest_s: float) -> None:
-    end = time.monotonic() + 2 * longest_s
-    while time.monotonic() < end:
-        if any(_words(process)[-1:] == [stage] for process in _below(child)):
-            return
-        time.sleep(0.02)
+def _end_of(child: int) -> struct_rusage:
+    """What a child that must end well has used."""
+    _, status, usage = os.wait4(child, 0)
+    assert status == 0
+    return usage
 
 
-def _below(child: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(child).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+def _one_stage(project: Path, name: str) -> None:
+    os.chdir(project)
+    subprocess.run([sys.executable, "stage.py", name], check=True)
 
 
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return []
+def _stage_of(process: psutil.Process) -> str | None:
+    """The stage that a process is, if it is one."""
+    found = words(process)
+    return found[-1] if found[-2:-1] == ["stage.py"] else None
 
 
-def _kill(pid: int) -> str:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return "nothing"
-    return "process"
-
-
-def _kill_group(child: int) -> str:
-    try:
-        os.killpg(child, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return "nothing"
-    return "group"
+def _num_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0

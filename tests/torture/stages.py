@@ -15,12 +15,13 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
+from resource import struct_rusage
 
 from flows.smoke import prepare
 from tasks.identity import stage_entry
 from tests.crashes import litter, tree
+from tests.torture.moments import Length, await_moment, kill
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("download", "split", "questions", "concepts", "cot", "review", "sft", "triplets", "tapo")
@@ -37,18 +38,16 @@ def main(kills: int, seed: int, stages: tuple[str, ...] = STAGES) -> None:
         serve(copy)
         for stage in STAGES:
             outs = outputs(copy, stage)
-            start = time.monotonic()
-            run_whole(copy, stage, outs)
-            seconds = time.monotonic() - start
+            length = Length()
+            length.add(run_whole(copy, stage, outs))
             expected = fingerprint(copy, outs)
             for number in range(kills if stage in stages else 0):
-                rounds = torture(copy, stage, outs, seconds, draw)
+                rounds = torture(copy, stage, outs, length, draw)
                 hits, trial = hits + rounds, trial + 1
                 found = fingerprint(copy, outs)
                 case = f"{stage}, kill {number}, seed {seed}"
                 require_whole(copy, found, expected, case)
-                said = f"{hits} kills in {trial} of {trials} trials, {stage} {seconds:.1f} s"
-                print(f"stages: {said}", flush=True)
+                print(f"stages: {hits} kills in {trial} of {trials} trials, {stage}", flush=True)
     print(f"stages: all byte-identical after {hits} kills", flush=True)
 
 
@@ -96,18 +95,20 @@ def outputs(copy: Path, stage: str) -> list[Path]:
     return [copy / path for path in (*entry.get("outs", []), *entry.get("metrics", []))]
 
 
-def run_whole(copy: Path, stage: str, outs: list[Path]) -> None:
-    """Remove the outputs, then run the stage to its end."""
+def run_whole(copy: Path, stage: str, outs: list[Path]) -> struct_rusage:
+    """Remove the outputs, then run the stage to its end; what it used."""
     clear(outs)
     child = start(copy, stage)
-    _, status = os.waitpid(child, 0)
+    _, status, usage = os.wait4(child, 0)
     if status:
         sys.exit(f"{stage} failed:\n{(copy / 'output').read_text(errors='replace')[-3000:]}")
+    return usage
 
 
-def torture(copy: Path, stage: str, outs: list[Path], seconds: float, draw: random.Random) -> int:
+def torture(copy: Path, stage: str, outs: list[Path], length: Length, draw: random.Random) -> int:
     """Kill the stage up to three times, as often as it has not ended before, then let it end.
 
+    The first moment is drawn over all of it; what goes on after a kill has less left to do.
     The store is emptied first, so that it is filled anew. Returns the number of kills.
     """
     shutil.rmtree(copy / "models/.generations", ignore_errors=True)
@@ -115,10 +116,11 @@ def torture(copy: Path, stage: str, outs: list[Path], seconds: float, draw: rand
     for _ in range(draw.randint(1, 3)):
         clear(outs)
         child = start(copy, stage)
-        time.sleep(draw.uniform(0, seconds))
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        if not status:
+        if await_moment(child, length.draw(draw)):
+            kill(child)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        _require(code in (0, -signal.SIGKILL), f"{stage} failed, see {copy / 'output'}")
+        if not code:
             break
         kills += 1
     run_whole(copy, stage, outs)

@@ -3,6 +3,7 @@ import importlib.util
 import random
 from dataclasses import replace
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -158,6 +159,19 @@ def test_a_teacher_over_http_answers_through_the_store(
         assert all(s.text and "<|im" not in s.text for group in groups for s in group)
     expected = engine("transformers", world_base).generate(requests, GREEDY)
     assert store.generate(teacher, hashed, GREEDY, progress="test") == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://example.org"}, {"Host": "rebound.example.org:8000"}]
+)
+def test_another_sites_page_neither_asks_the_server_nor_replaces_its_weights(vllm_server, headers):
+    own = httpx.get(f"{vllm_server}/models", timeout=60)
+    assert own.status_code == 200
+    assert own.headers["content-security-policy"] == "frame-ancestors 'none'"
+    address = vllm_server.removesuffix("/v1")
+    for path in ("/v1/models", "/collective_rpc"):
+        assert httpx.post(f"{address}{path}", headers=headers, content="{}").status_code == 403
 
 
 @pytest.mark.slow

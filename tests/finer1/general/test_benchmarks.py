@@ -100,7 +100,7 @@ def test_mmbench_is_a_share(write_results):
 
 
 def test_reasoning_without_an_end_is_counted(write_results):
-    answers = ["A", ["<think>It is a"], "<think>x</think> B", [["<think>cut"]]]
+    answers = ["A", ["<think>It is\u2028a"], "<think>x</think> B", [["<think>cut"]]]
     figures = read_figures("seed", write_results("seed", {"seed_image,none": 0.25}, answers))
     assert figures["unfinished"] == 0.5
 

@@ -1,5 +1,7 @@
 """ImageWikiQA: its rows, and how answers to them are scored."""
 
+import json
+
 import pytest
 
 from finer1.engines.interface import Sample
@@ -53,6 +55,35 @@ def test_a_wrong_row_is_named(write_wiki, wiki_row, changes, message):
 def test_every_wrong_row_is_named_at_once(write_wiki, wiki_row):
     file = write_wiki([wiki_row(label="E"), wiki_row(), {"image": "images/1.png"}])
     with pytest.raises(ValueError, match=r"(?s):1: label.*:3: 'text' is missing"):
+        read_questions(file, None)
+
+
+def test_a_line_separator_in_a_text_does_not_end_the_row(write_wiki, wiki_row):
+    file = write_wiki([wiki_row(classname="in\u2028dri")])
+    file.write_text(json.dumps(json.loads(file.read_text()), ensure_ascii=False) + "\n")
+    assert "\u2028" in file.read_text(encoding="utf-8")
+    assert read_questions(file, None)[0].classname == "in\u2028dri"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"a": ' * 100_000, "no JSON"),  # deeper than the parser goes
+        ('{"image": "a\\u0000b", "text": "x", "label": "A", "classname": "x"}', "null byte"),
+    ],
+)
+def test_a_hostile_row_is_named(write_wiki, wiki_row, line, message):
+    file = write_wiki([wiki_row()])
+    with file.open("a") as lines:
+        lines.write(line + "\n")
+    with pytest.raises(ValueError, match=f"imagewikiqa.jsonl:2: .*{message}"):
+        read_questions(file, None)
+
+
+def test_a_text_that_would_keep_the_search_busy_for_hours_is_refused_at_once(write_wiki, wiki_row):
+    # Quadratic: 4,000 blanks take 0.2 s, a million more than an hour.
+    file = write_wiki([wiki_row(text="Where?\nA. " + " " * 10**6 + "x\nChoose.")])
+    with pytest.raises(ValueError, match=r"imagewikiqa.jsonl:1: text has 10000[0-9]+ characters"):
         read_questions(file, None)
 
 

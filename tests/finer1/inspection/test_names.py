@@ -25,6 +25,11 @@ from finer1.reference.classes import released_classes
         ("<answer>Wren", "<answer>"),
         ('<img src="x">', "tag"),
         ("<s>", "tag"),
+        # What a spreadsheet would run, once the name stands in a cell of a CSV file.
+        ('=HYPERLINK("http://192.0.2.1")', "begins with =, which makes it a formula"),
+        ("+1+cmd", r"begins with \+"),
+        ("-2+3|cmd", "begins with -"),
+        (" @SUM(A1)", "begins with @"),
     ],
 )
 def test_a_name_that_breaks_a_prompt_cannot_be_used(label, why):
@@ -37,7 +42,7 @@ def test_a_name_that_breaks_a_prompt_cannot_be_used(label, why):
     "label",
     [
         *("F-16A/B", "Boeing 737-200", "Audi A5 Coupe 2012", "MG", "n" * 100, "3 < 5", "O'Hara"),
-        *("caf\u00e9 noir", "\u05e9\u05dc\u05d5\u05dd", "\u718a\u732b", "bird \U0001f426"),
+        *("caf\u00e9 noir", "-rf", "\u05e9\u05dc\u05d5\u05dd", "\u718a\u732b", "bird \U0001f426"),
         *("\u0645\u06cc\u200c\u0631", "\U0001f468\u200d\U0001f469"),
     ],
 )

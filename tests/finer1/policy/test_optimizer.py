@@ -1,19 +1,7 @@
-import pytest
 import torch
 
-from finer1.policy.optimizer import build_optimizer, schedule_from, warm_up, warm_up_cosine
-
-
-def test_warm_up_is_linear_then_one():
-    # (step + 1) / (4 + 1).
-    assert [warm_up(step, 4) for step in range(6)] == [0.2, 0.4, 0.6, 0.8, 1.0, 1.0]
-    assert warm_up(0, 0) == 1
-
-
-def test_the_cosine_falls_from_one_to_zero():
-    # Ten steps after two of warm-up; half way at step 2 + 5.
-    values = [warm_up_cosine(step, 2, 12) for step in (2, 7, 12)]
-    assert values == [pytest.approx(1), pytest.approx(0.5), pytest.approx(0)]
+from finer1.policy.optimizer import build_optimizer, schedule_from
+from finer1.policy.schedules import warm_up_cosine
 
 
 def test_vectors_are_not_decayed():
@@ -27,7 +15,8 @@ def test_frozen_parameters_are_left_out():
     model = torch.nn.Linear(2, 2)
     model.weight.requires_grad_(False)
     groups = build_optimizer(model, 1e-3, 0.1, (0.9, 0.98)).param_groups
-    assert [p for group in groups for p in group["params"]] == [model.bias]
+    # The group of the matrices would be empty, and DeepSpeed would drop it.
+    assert [group["params"] for group in groups] == [[model.bias]]
 
 
 def test_a_continued_schedule_begins_where_the_first_ended():

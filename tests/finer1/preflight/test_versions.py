@@ -1,12 +1,14 @@
 import csv
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from packaging.specifiers import SpecifierSet
 
 from finer1.preflight.rows import Row, row_text, worst
-from finer1.preflight.versions import compare_versions, list_advisories, locked_versions
+from finer1.preflight.versions import DATE, compare_versions, list_advisories, locked_versions
 
+LISTED = date.fromisoformat(DATE)
 LOCK = """\
 Pillow==13.0.0 \\
     --hash=sha256:aa
@@ -51,9 +53,17 @@ def test_what_is_installed_is_held_against_the_lock(installed, state, words):
     ],
 )
 def test_an_advisory_holds_for_the_versions_that_it_names(package, version, states):
-    rows = list(list_advisories({package: version}))
-    assert {row.state for row in rows} == states
-    assert all(package in row.what and row.fix for row in rows if row.state != "OK")
+    *rows, last = list_advisories({package: version}, LISTED)
+    assert ({row.state for row in rows} or {"OK"}) == states
+    assert all(package in row.what and row.fix for row in rows)
+    assert (last.state, last.what.split()[0]) == ("OK", str(len(rows) or "none"))
+
+
+@pytest.mark.parametrize(("days", "state"), [(0, "OK"), (90, "OK"), (91, "WARN")])
+def test_the_list_of_advisories_says_how_old_it_is(days, state):
+    (row,) = list_advisories({}, LISTED + timedelta(days))
+    assert row.state == state
+    assert f"the list is of {DATE}, {days} days ago" in row.what
 
 
 def test_the_list_of_advisories_is_well_formed(repository):

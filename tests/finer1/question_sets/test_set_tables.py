@@ -123,6 +123,20 @@ def test_every_bad_row_is_named_at_once(read):
     assert "the right answer, wren, is none of the options" in str(error.value)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400"])
+def test_a_number_that_is_not_finite_is_named(read, number):
+    with pytest.raises(ValueError, match=":1: question holds (nan|-?inf), which is no text"):
+        read(f'{{"image": "a.png", "question": {number}, "answer": "wren"}}\n')
+
+
+@pytest.mark.parametrize("depth", [700, 970])  # which the JSON parser itself still takes
+def test_a_list_that_is_nested_too_deeply_is_named(read, depth):
+    deep = "[" * depth + "1" + "]" * depth
+    text = f'{{"image": "a.png", "question": "q", "answer": "wren", "options": {deep}}}\n'
+    with pytest.raises(ValueError, match=r":1: .*(nested too deeply|recursion)"):
+        read(text)
+
+
 def test_an_id_that_comes_twice_is_named(read):
     with pytest.raises(ValueError, match=r"set\.jsonl:2: the id 'open/x' is that of .*jsonl:1"):
         read([ROW | {"id": "x"}, ROW | {"id": "x"}])

@@ -9,6 +9,7 @@ import pytest
 from finer1.report.experiment_table import ExperimentTable
 from finer1.report.experiments_page import render_experiments
 from finer1.report.inputs import read_inputs
+from finer1.report.measured import Measured
 from finer1.report.page import render_page
 from tests.finer1.review.chromium import chromium_tab
 from tests.payloads import PAYLOADS
@@ -71,7 +72,8 @@ def test_no_name_runs_in_the_report_or_asks_another_machine(tab, with_name, tmp_
 
 def test_no_name_runs_in_the_page_of_experiments(tab, tmp_path):
     path = tmp_path / "experiments.html"
-    table = ExperimentTable("t", "T", "", None, (), PAYLOADS, (), (), {}, {}, PAYLOADS)
+    figures = tuple(Measured(0, text, "separability", 1.0, None, None, False) for text in PAYLOADS)
+    table = ExperimentTable("t", "T", "", None, (), PAYLOADS, (), (), {}, {}, PAYLOADS, figures)
     hostile = [replace(table, name=text, about=text, paper=text) for text in PAYLOADS]
     open_page(tab, path, render_experiments([table, *hostile], 0.95))
     assert_inert(tab, path)

@@ -25,6 +25,12 @@ def test_a_broken_log_line_is_named(tmp_path):
         read_log(path)
 
 
+def test_a_line_separator_in_a_name_does_not_end_the_line(tmp_path):
+    path = tmp_path / "sft.jsonl"
+    path.write_text('{"step": 1, "metrics": {"a\u2028b": 1.0}}\n', encoding="utf-8")
+    assert read_log(path) == {"a\u2028b": ((1, 1.0),)}
+
+
 def test_scores_of_benchmarks_come_with_what_they_are_worth(tmp_path):
     tasks = {
         "mme": {"figures": {"n": 8, "perception": 1600.0, "total": 9.0, "unfinished": 0.25}},

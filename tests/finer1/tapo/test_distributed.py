@@ -1,10 +1,8 @@
 """Runs in processes of their own (gloo): several as one, and killed for real."""
 
-import json
 import multiprocessing
 import os
-import signal
-import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,8 @@ from safetensors.torch import load_file
 
 SIZES = {"prompts_per_step": 2, "minibatches": 1, "anchor_rollouts": 2, "positive_rollouts": 2}
 SHORT = {"steps": 9, "lr": 1e-3, "warmup_steps": 1, "max_completion_tokens": 30, "augment": True}
+NO_DEEPSPEED = pytest.mark.skipif(not find_spec("deepspeed"), reason="deepspeed is not installed")
+STRATEGIES = ["ddp", "fsdp", pytest.param("zero3", marks=NO_DEEPSPEED)]
 PROMPT_IMAGES = 3  # anchor, positive, negative
 
 
@@ -35,10 +35,10 @@ def processes():
 @pytest.fixture(scope="module")
 def train(processes, talking_model, triplets, repository):
     """Train in a folder; metrics, logs and weights, or None when process 0 was killed."""
+    import several
     import train_process
 
     def run(folder, size=1, kill=None, save_steps=1, broken=None, strategy="ddp", **changes):
-        folder.mkdir(exist_ok=True)
         runtime = {key: changes.pop(key) for key in ("micro_batch",) if key in changes}
         request = {
             "repository": repository,
@@ -46,41 +46,15 @@ def train(processes, talking_model, triplets, repository):
             "folder": folder,
             "triplets": triplets,
             "size": size,
-            "port": free_port(),
             "settings": SIZES | SHORT | changes,
             "runtime": {"save_steps": save_steps} | runtime,
             "strategy": strategy,
             "broken": broken,
             "kill": kill,
         }
-        members = [
-            processes.Process(target=train_process.train, args=(request, rank))
-            for rank in range(size)
-        ]
-        for member in members:
-            member.start()
-        members[0].join(120)
-        for member in members[1:]:
-            member.join(0 if kill else 20)
-        for member in members:  # the others wait for one that was killed
-            member.kill()
-            member.join()
-        if kill:
-            assert members[0].exitcode == -signal.SIGKILL
-            return None
-        assert [member.exitcode for member in members] == [0] * size
-        results = [json.loads((folder / f"result-{rank}.json").read_text()) for rank in range(size)]
-        assert all(result[0] == results[0][0] for result in results)
-        assert all(result[1] == {} for result in results[1:])  # one process logs
-        return *results[0], load_file(folder / "model" / "model.safetensors")
+        return several.train_together(processes, train_process.train, request)
 
     return run
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +109,7 @@ def alone(train, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_two_processes_train_as_one(train, alone, tmp_path, strategy):
     changes = {"steps": 2, "prompts_per_step": 3, "micro_batch": 4}
     two = train(tmp_path, size=2, strategy=strategy, **changes)
@@ -143,7 +117,7 @@ def test_two_processes_train_as_one(train, alone, tmp_path, strategy):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -159,8 +133,9 @@ def test_two_processes_train_as_one_with_other_settings(train, tmp_path, strateg
 
 
 @pytest.mark.slow
-def test_a_sharded_run_killed_goes_on_to_the_same_weights(train, tmp_path):
-    changes = {"size": 2, "strategy": "fsdp", "steps": 4}
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
+def test_a_sharded_run_killed_goes_on_to_the_same_weights(train, tmp_path, strategy):
+    changes = {"size": 2, "strategy": strategy, "steps": 4}
     whole = train(tmp_path / "whole", **changes)
     train(tmp_path / "killed", kill=(3, 0, 1000), **changes)
     metrics, _, weights = train(tmp_path / "killed", **changes)

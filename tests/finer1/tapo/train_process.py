@@ -6,7 +6,7 @@ import signal
 
 import torch
 from PIL import Image
-from sharded import shard_on_cpu
+from sharded import shard_on_cpu, spread_on_cpu
 
 from finer1.params import load_params
 from finer1.tapo import trainer, training
@@ -20,9 +20,9 @@ def train(run, rank):
     """Train as process `rank` of the run; leaves metrics and logs in its folder.
 
     run: repository, start, folder, triplets, size, port, changed settings and runtime; strategy:
-    ddp or fsdp; broken: rank whose loss is NaN, or None; kill: None, or a step, the number of steps
-    done before, and how many images process 0 reads in that step at most: it dies when it reads
-    one more, or else when it logs the step.
+    ddp, fsdp or zero3; broken: rank whose loss is NaN, or None; kill: None, or a step, the number
+    of steps done before, and how many images process 0 reads in that step at most: it dies when it
+    reads one more, or else when it logs the step.
     """
     torch.set_num_threads(1)
     if run["size"] > 1:
@@ -30,6 +30,8 @@ def train(run, rank):
         os.environ |= {"WORLD_SIZE": str(run["size"]), "MASTER_PORT": str(run["port"])}
     if run["strategy"] == "fsdp":
         shard_on_cpu(run["repository"], training)
+    if run["strategy"] == "zero3":
+        spread_on_cpu(run["repository"], training)
     if run["broken"] == rank:
         trainer.tapo_loss = lambda *args: (tapo_loss(*args)[0] * torch.nan, tapo_loss(*args)[1])
     kill = Kill(run["kill"] if rank == 0 else None, run["folder"] / "killed")

@@ -87,31 +87,55 @@ def faulty_server(fault):
 
 class _Passing(_Handler):
     def _answer(self):
-        self.server.num_requests += 1
-        if self.server.num_requests > self.server.lifetime:
-            self.server.fault = "hangs" if self.server.then_hangs else "fails"
-            getattr(self, self.server.fault)()
+        server = self.server
+        with server.mutex:
+            server.num_requests += 1
+            is_alive = server.fault is None
+            if is_alive and server.dies(self.path, server.num_requests):
+                server.fault = server.how
+        if not is_alive or server.fault in ("hangs", "fails"):
+            getattr(self, server.fault)()
             return
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        behind = HTTPConnection("127.0.0.1", self.server.port_behind, timeout=60)
+        behind = HTTPConnection("127.0.0.1", server.port_behind, timeout=60)
         headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
         behind.request(self.command, self.path, body, headers)
         answer = behind.getresponse()
-        self._send(answer.status, answer.read())
+        content = answer.read()
         behind.close()
+        if server.fault:  # it has done what it was asked for, and nobody hears of it
+            threading.Thread(target=_leave, args=(server,), daemon=True).start()
+            self.vanishes()
+            return
+        self._send(answer.status, content)
+
+    def vanishes(self):
+        self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_PATCH = _answer
 
 
+def _leave(server):
+    server.shutdown()
+    server.server_close()
+
+
 @contextmanager
-def dying_server(port, lifetime, then_hangs):
-    """The address of what stands before the server at `port`, and fails after some requests."""
+def dying_server(port, dies, how):
+    """The address of what stands before the server at `port`, until it dies.
+
+    dies: of a request's path and number, whether it does at this one. how: `hangs`, `fails`, or
+    `vanishes`: the request is done, the answer does not come, and then nobody is at the address.
+    """
     server = _Server(("127.0.0.1", 0), _Passing)
-    server.ended, server.num_requests = threading.Event(), 0
-    server.port_behind, server.lifetime, server.then_hangs = port, lifetime, then_hangs
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.ended, server.num_requests, server.fault = threading.Event(), 0, None
+    server.port_behind, server.dies, server.how = port, dies, how
+    server.mutex = threading.Lock()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
+        assert server.fault == how, f"of {server.num_requests} requests, none was the one"
     finally:
         server.ended.set()
         server.shutdown()

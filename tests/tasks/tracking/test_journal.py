@@ -3,6 +3,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -136,3 +137,11 @@ def test_journals_are_found_in_the_order_in_which_they_began(tmp_path):
         for name in ("tapo", "sft", "a")
     ]
     assert find_journals(tmp_path) == folders
+
+
+def test_a_clock_that_is_set_back_makes_no_run_end_before_it_began(tmp_path, monkeypatch):
+    journal, _ = new_journal(journals_folder(tmp_path), "sft", START)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    journal.append("end", status="FINISHED")
+    start, end = (entry["time"] for entry in journal.read())
+    assert 0 <= end - start < 60_000

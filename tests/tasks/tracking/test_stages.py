@@ -77,7 +77,13 @@ def server(project):
         *("--artifacts-destination", str(project / "served")),
     ]
     with (project / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         for _ in range(600):
             with socket.socket() as probe:
@@ -112,26 +118,67 @@ def test_no_fault_of_a_server_changes_a_byte_and_sync_brings_all_of_it(project, 
         assert run.info.status == "FINISHED"
 
 
-@pytest.mark.parametrize("then_hangs", [False, True])
+def points_of(project, run):
+    """Its metrics, less those that vary between equal runs."""
+    client = client_of(project)
+    return {
+        name: [(p.step, p.value) for p in client.get_metric_history(run.info.run_id, name)]
+        for name in run.data.metrics
+        if not name.startswith(("system/", "time/", "speed/", "mem/"))
+    }
+
+
+@pytest.mark.parametrize("how", ["fails", "hangs"])
 def test_a_server_that_dies_at_a_step_has_all_points_after_sync(
-    project, train, server, monkeypatch, then_hangs
+    project, train, server, monkeypatch, how
 ):
     healthy, _ = train(f"sqlite:///{project}/mlflow.db")
-    with dying_server(server, 12, then_hangs) as address:
+    with dying_server(server, lambda path, number: number == 13, how) as address:
         outputs, said = train(address)
     assert outputs == healthy
     assert "`finer1 sync` brings it there" in said
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server}")
     assert {found.state for found in sync(project)} == {"sent"}
     first, second = runs_of(project, "sft")
-    client = client_of(project)
-    for name in {*first.data.metrics, *second.data.metrics}:
-        if not name.startswith(("system/", "time/", "speed/", "mem/")):
-            found = [
-                [(p.step, p.value) for p in client.get_metric_history(run.info.run_id, name)]
-                for run in (first, second)
-            ]
-            assert found[0] == found[1], name
+    assert points_of(project, first) == points_of(project, second)
     assert json.loads((project / "data/metrics/sft.json").read_text()).keys() <= (
         second.data.metrics.keys()
     )
+
+
+PHASES = {
+    "start": "runs/create",
+    "metric": "runs/log-batch",
+    "artifact": "mlflow-artifacts/artifacts/",
+    "finish": "runs/update",
+}
+"""Part of the path of the request at which the server vanishes."""
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_server_that_vanishes_in_any_phase_changes_no_byte_and_loses_nothing(
+    project, train, server, monkeypatch, phase
+):
+    healthy, _ = train(f"http://127.0.0.1:{server}")
+    (whole,) = runs_of(project, "sft")
+    with dying_server(server, lambda path, _: PHASES[phase] in path, "vanishes") as address:
+        outputs, said = train(address)
+    assert outputs == healthy
+    assert "`finer1 sync` brings it there" in said
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server}")
+    assert {found.state for found in sync(project)} == {"sent"}
+    assert find_journals(project) == []
+    runs = runs_of(project, "sft")
+    assert len(runs) == 2  # it is not there twice, although nobody heard that it was made
+    (other,) = [run for run in runs if run.info.run_id != whole.info.run_id]
+    assert other.info.status == "FINISHED"
+    assert points_of(project, other) == points_of(project, whole)
+    assert artifacts_of(project, other) == artifacts_of(project, whole)
+
+
+def artifacts_of(project, run):
+    """Paths of what the server keeps of a run, without what names the time."""
+    folder = project / "served" / run.info.experiment_id / run.info.run_id / "artifacts"
+    found = [path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()]
+    assert found
+    return sorted(set(found))
