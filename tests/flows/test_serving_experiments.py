@@ -1,4 +1,4 @@
-"""The flows `experiments` and `evaluate` through the Prefect server, on toy stages with a commit."""
+"""The flows `experiments` and `evaluate` through the Prefect server, on toy stages."""
 
 import json
 import subprocess
