@@ -78,18 +78,23 @@ class Page:
         text = "(document.body?.innerText ?? '')"  # none while a page is left for another
         self._tab.wait(f"{text}.includes({json.dumps(words)})", RUN_S)
 
-    def press(self, *buttons, until, dialog=False):
-        """Press buttons, all but the first in a dialog, until something is so.
+    def do(self, path, act, until):
+        """Open a page and act there until something is so.
 
-        dialog: the first, too. They are pressed again when the server failed: its SQLite is busy
-        now and then, and a page then says that something went wrong.
+        Anew when the server failed: its SQLite is busy now and then, and the page, which says that
+        something went wrong, takes no second click.
         """
         while not until():
             self._tab.failures.clear()
-            for place, name in enumerate(buttons):
-                self.click(".p-modal button" if place or dialog else "button", name)
-                self.picture(f"{buttons[0].lower()}-{place}")
+            self.open(path)
+            act()
             wait_for(lambda: self._tab.run("1") and (until() or self._has_failed()), RUN_S)
+
+    def confirm(self, name):
+        """Click a button, and that of the same name in the dialog that it opens."""
+        self.click("button", name)
+        self.picture(name.lower())
+        self.click(".p-modal button", name)
 
     def _has_failed(self):
         ends = ("create_flow_run", "set_state", "resume")
@@ -99,10 +104,17 @@ class Page:
         self._tab.picture(self._pictures / f"{name}.png")
 
 
-def submit(page, service):
-    """Start the run of the form; returns its id."""
+def start(page, service, deployment, label, name):
+    """Start a run by its form; returns its id."""
     known = service.runs()
-    page.press("Submit", until=lambda: service.runs() - known)
+
+    def fill():
+        page.choose(label, name)
+        page.picture(f"form-{deployment}")
+        page.click("button", "Submit")
+
+    path = f"/deployments/deployment/{service.deployment(deployment)}/run"
+    page.do(path, fill, until=lambda: service.runs() - known)
     (run,) = service.runs() - known
     return run
 
@@ -110,22 +122,23 @@ def submit(page, service):
 def test_a_run_is_started_cancelled_and_retried_by_clicking(service, page):
     set_values(service.folder / "params.yaml", {"sft.lr": time.time() % 1})  # is to run again
     (service.folder / "wait").touch()
-    page.open(f"/deployments/deployment/{service.deployment('stage')}/run")
-    page.choose("stages", "second")
-    page.picture("form")
-    run = submit(page, service)
+    run = start(page, service, "stage", "stages", "second")
     writer = service.wait_for_child("stage.py", "second")
-    page.open(f"/runs/flow-run/{run}")
+    path = f"/runs/flow-run/{run}"
+    page.open(path)
     page.see("this is second")
     page.picture("running")
-    page.press("Cancel", "Cancel", until=lambda: service.state(run) in ("CANCELLING", "CANCELLED"))
+    is_ending = lambda: service.state(run) in ("CANCELLING", "CANCELLED")  # noqa: E731
+    page.do(path, lambda: page.confirm("Cancel"), until=is_ending)
     assert service.ended(run) == "CANCELLED"
     assert not is_working(writer)
+    page.open(path)
     page.see("Cancelled")
     page.picture("cancelled")
     (service.folder / "wait").unlink()
-    page.press("Retry", "Retry", until=lambda: not service.is_at_rest(run))
+    page.do(path, lambda: page.confirm("Retry"), until=lambda: not service.is_at_rest(run))
     assert service.ended(run, 2) == "COMPLETED"
+    page.open(path)
     page.see("Completed")
     page.picture("completed")
     assert (service.folder / "data/second.txt").exists()
@@ -138,27 +151,29 @@ def test_a_crashed_run_is_retried_by_clicking(service, page):
     service.child("prefect.engine").kill()
     assert service.ended(run) == "CRASHED"
     (service.folder / "wait").unlink()
-    page.open(f"/runs/flow-run/{run}")
+    path = f"/runs/flow-run/{run}"
+    page.open(path)
     page.see("Crashed")
     page.picture("crashed")
-    page.press("Retry", "Retry", until=lambda: not service.is_at_rest(run))
+    page.do(path, lambda: page.confirm("Retry"), until=lambda: not service.is_at_rest(run))
     assert service.ended(run, 2) == "COMPLETED"
 
 
 @pytest.mark.parametrize(("decision", "end"), [("go on", "COMPLETED"), ("stop", "FAILED")])
 def test_a_paused_run_is_resumed_by_clicking(service, page, decision, end):
-    page.open(f"/deployments/deployment/{service.deployment('pipeline')}/run")
-    page.choose("pause_after", "first")
-    run = submit(page, service)
+    run = start(page, service, "pipeline", "pause_after", "first")
     service.wait_until_suspended(run)
-    page.open(f"/runs/flow-run/{run}")
-    page.see("Suspended")
-    page.click("button", "Resume")
-    page.see("Look at what it made")
-    if decision == "stop":
-        page.choose("decision", "stop", is_one=True)
-    page.picture(f"resume-{end.lower()}")
-    page.press("Submit", dialog=True, until=lambda: service.state(run) != "PAUSED")
+
+    def answer():
+        page.click("button", "Resume")
+        page.see("Look at what it made")
+        if decision == "stop":
+            page.choose("decision", "stop", is_one=True)
+        page.picture(f"resume-{end.lower()}")
+        page.click(".p-modal button", "Submit")
+
+    path = f"/runs/flow-run/{run}"
+    page.do(path, answer, until=lambda: service.state(run) != "PAUSED")
     assert service.ended(run) == end
 
 
