@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -90,10 +91,18 @@ class Page:
             act()
             wait_for(lambda: self._tab.run("1") and (until() or self._has_failed()), RUN_S)
 
+    def open_dialog(self, name):
+        """Click a button until its dialog is there: a page that still loads moves its buttons."""
+        is_open = "[...document.querySelectorAll('.p-modal')].some(e => e.offsetParent)"
+        while not self._tab.run(is_open):
+            self.click("button", name)
+            with suppress(AssertionError):
+                self._tab.wait(is_open, 10)
+        self.picture(name.lower())
+
     def confirm(self, name):
         """Click a button, and that of the same name in the dialog that it opens."""
-        self.click("button", name)
-        self.picture(name.lower())
+        self.open_dialog(name)
         self.click(".p-modal button", name)
 
     def _has_failed(self):
@@ -165,7 +174,7 @@ def test_a_paused_run_is_resumed_by_clicking(service, page, decision, end):
     service.wait_until_suspended(run)
 
     def answer():
-        page.click("button", "Resume")
+        page.open_dialog("Resume")
         page.see("Look at what it made")
         if decision == "stop":
             page.choose("decision", "stop", is_one=True)
