@@ -1,5 +1,6 @@
 """Start, cancel, retry and resume by clicking in the Prefect UI, in headless Chromium."""
 
+import base64
 import json
 import os
 import time
@@ -93,7 +94,7 @@ class Page:
 
     def open_dialog(self, name):
         """Click a button until its dialog is there: a page that still loads moves its buttons."""
-        is_open = "[...document.querySelectorAll('.p-modal')].some(e => e.offsetParent)"
+        is_open = "document.querySelector('.p-modal__footer button') != null"
         while not self._tab.run(is_open):
             self.click("button", name)
             with suppress(AssertionError):
@@ -101,16 +102,18 @@ class Page:
         self.picture(name.lower())
 
     def confirm(self, name):
-        """Click a button, and that of the same name in the dialog that it opens."""
+        """Click a button, and the first one below the dialog that it opens."""
         self.open_dialog(name)
-        self.click(".p-modal button", name)
+        self.click(".p-modal__footer button:first-child")
 
     def _has_failed(self):
         ends = ("create_flow_run", "set_state", "resume")
         return any(url.endswith(ends) for url in self._tab.failures)
 
     def picture(self, name):
-        self._tab.picture(self._pictures / f"{name}.png")
+        # Of the window alone: a picture of all of the page has it laid out anew, and closes dialogs.
+        data = self._tab.send("Page.captureScreenshot", format="png")["data"]
+        (self._pictures / f"{name}.png").write_bytes(base64.b64decode(data))
 
 
 def start(page, service, deployment, label, name):
