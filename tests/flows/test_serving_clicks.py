@@ -111,7 +111,7 @@ class Page:
         return any(url.endswith(ends) for url in self._tab.failures)
 
     def picture(self, name):
-        # Of the window alone: a picture of all of the page has it laid out anew, and closes dialogs.
+        # Of the window alone: one of all of the page has it laid out anew, and closes dialogs.
         data = self._tab.send("Page.captureScreenshot", format="png")["data"]
         (self._pictures / f"{name}.png").write_bytes(base64.b64decode(data))
 
