@@ -28,7 +28,7 @@ from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
 from tasks.origin import STARTER
 
 _FILE = "prefect.yaml"
-_START_S = 300.0
+_START_S = 900.0
 _LOOK_S = 5.0
 _END_S = 45.0
 """Time for a worker to end its runs."""

@@ -62,11 +62,15 @@ def main(arguments: list[str]) -> int:
 
 
 def settle_prefect(root: Path) -> None:
-    """Keep Prefect's data in the project's folder, its servers to this machine, telemetry off."""
+    """Keep Prefect's data in the project's folder, its servers to this machine, telemetry off.
+
+    An embedded server is given time to start: Prefect's 20 s are too few on a busy machine.
+    """
     os.environ.update(TELEMETRY_OFF)
     for name, value in {
         "PREFECT_HOME": str(root / ".prefect"),
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
     }.items():
         os.environ.setdefault(name, value)
 

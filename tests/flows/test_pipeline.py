@@ -13,11 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def run_flow(project, repository, *words):
-    environ = {
-        **os.environ,
-        "PYTHONPATH": str(repository),
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    }
+    environ = {**os.environ, "PYTHONPATH": str(repository)}
     environ.pop("FINER1_PARENT_RUN")
     return subprocess.run(
         [sys.executable, "-m", "flows.pipeline", *words],

@@ -28,6 +28,7 @@ class Tab:
         self._calls = 0
         self.requests = []
         self.errors = []
+        self.failures = []
         for domain in ("Page", "Runtime", "Network"):
             self.send(f"{domain}.enable")
 
@@ -45,6 +46,10 @@ class Tab:
     def _note(self, message):
         if message["method"] == "Network.requestWillBeSent":
             self.requests.append(message["params"]["request"]["url"])
+        if message["method"] == "Network.responseReceived":
+            response = message["params"]["response"]
+            if response["status"] >= 500:
+                self.failures.append(response["url"])
         if message["method"] == "Runtime.exceptionThrown":
             self.errors.append(message["params"]["exceptionDetails"])
 
@@ -128,7 +133,7 @@ def chromium_tab(profile, *words):
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        with connect(_address(Path(profile)), max_size=None) as socket:
+        with connect(_address(Path(profile)), max_size=None, ping_interval=None) as socket:
             yield Tab(socket)
     finally:
         process.terminate()
