@@ -12,6 +12,8 @@ SHOWN = {
     "tasks/attempts.py": "since when a stage runs, for people",
     "tasks/tracking/journal.py": "when a run and its metrics began, in MLflow",
     "flows/zombies.py": "whether a flow run is younger than a start takes",
+    "finer1/endpoint/app.py": "when a model or an answer was made, as OpenAI's form has it",
+    "flows/machine_rows.py": "how old the list of advisories is, for people",
     "finer1/downloads/transfer.py": "a server's Retry-After may be a date; bounded at 0",
 }
 """Reads of the time of day that decide nothing of a result."""
