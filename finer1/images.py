@@ -23,8 +23,8 @@ MAX_SCANS = 100
 whole picture, and an empty one 75 bytes: a file of 300 kB can keep the decoder busy for hours."""
 
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
-"""Of a JPEG; 00 and the restarts d0 to d7 stand in coded data. All but two have a length."""
-_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
+"""Of a JPEG; 00 and the restarts d0 to d7 stand in coded data. All but three have a length."""
+_TEMPORARY, _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0x01, 0xD8, 0xD9, 0xDA
 
 _DAMAGE = (
     OSError,
@@ -148,7 +148,7 @@ def _check_scans(content: bytes) -> None:
         kind, place = found[0][-1], found.end()
         if kind == _END_OF_IMAGE:
             break
-        if kind != _START_OF_IMAGE:
+        if kind not in (_START_OF_IMAGE, _TEMPORARY):
             place += int.from_bytes(content[place : place + 2])
         num_scans += kind == _START_OF_SCAN
         if num_scans > MAX_SCANS:

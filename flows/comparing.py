@@ -20,12 +20,12 @@ from finer1.records import read_jsonl
 from finer1.report.comparison import has_paper_encoder
 from finer1.report.experiment_files import tables_csv, tables_json
 from finer1.report.experiment_table import (
-    EXPERIMENTS_PAGE,
     ExperimentTable,
     table_markdown,
     table_text,
 )
 from finer1.report.experiments_page import render_experiments
+from finer1.report.places import EXPERIMENTS_PAGE
 from finer1.report.published_ablations import PUBLISHED_BASES
 from finer1.report.table import SPELLING
 from flows.dag import experiment_texts

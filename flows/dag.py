@@ -46,12 +46,17 @@ def load_stages(root: Path) -> list[Stage]:
 def changed_stages(root: Path) -> set[str]:
     """Stages whose command, parameters, inputs or outputs differ from dvc.lock.
 
-    A stage that only follows a changed one is not among them; see `with_followers`.
-    Raises ValueError when DVC cannot read graph or lock.
+    A stage that only follows a changed one is not among them, one that runs is; see
+    `with_followers`. Raises ValueError when DVC cannot read graph or lock.
     """
-    with _repository(root) as repository:
-        # Outside of the project's folder DVC puts `<path>/dvc.yaml:` before the name.
-        return {name.rpartition(":")[2] for name in repository.status()}
+    with _repository(root) as repository, repository.lock:
+        # Without DVC's locks on single files, which a stage that runs holds. Outside of the
+        # project's folder DVC puts `<path>/dvc.yaml:` before the name.
+        return {
+            name.rpartition(":")[2]
+            for stage in repository.index.stages
+            for name in type(stage).status.__wrapped__(stage)
+        }
 
 
 def with_followers(stages: list[Stage], names: set[str]) -> set[str]:

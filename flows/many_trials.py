@@ -10,7 +10,7 @@ from finer1.params import check_params, with_differences
 from flows.durations import about
 from flows.forecast import Forecast
 from flows.listing import plan_seconds
-from flows.pipeline import settle_prefect
+from flows.pipeline import answering_server, settle_prefect
 from flows.plan import Plan, Trial
 from flows.trials import Project, find_trials, run_trial
 
@@ -26,7 +26,7 @@ class How:
     again: bool = False
     """Make those again that are done with the same inputs."""
     on_ray: bool = False
-    """As Prefect tasks on a Ray cluster, each with CPUs and GPUs of its own."""
+    """As Prefect tasks on a Ray cluster, each with GPUs of its own."""
 
 
 def run_trials(
@@ -34,7 +34,8 @@ def run_trials(
 ) -> int:
     """Make those that are not done; the largest exit code.
 
-    parent: MLflow run above them. Raises ValueError as flows.ray_trials does.
+    parent: MLflow run above them. Raises ValueError as flows.ray_trials does,
+    ConnectionError when its Prefect server does not answer.
     """
     found = find_trials(plan.trials, project)
     done = {name for name, item in found.items() if item.state == "done" and not how.again}
@@ -56,8 +57,11 @@ def run_trials(
     print(f"{text}, {how.jobs} at a time")
 
     if how.on_ray:
-        params = check_params(own, wanted[0].name)
-        return _run_on_ray(wanted, project, environ, parent, how.jobs, params.runtime)
+        runtimes = [
+            check_params(with_differences(values, trial.differences), trial.name).runtime
+            for trial in wanted
+        ]
+        return _run_on_ray(wanted, project, environ, parent, how.jobs, runtimes)
 
     def run(trial: Trial) -> int:
         return run_trial(trial, project, environ, parent)
@@ -72,10 +76,12 @@ def _run_on_ray(
     environ: Mapping[str, str],
     parent: str,
     jobs: int,
-    runtime: RuntimeParams,
+    runtimes: list[RuntimeParams],
 ) -> int:
     settle_prefect(project.root)
     # Prefect reads its settings while it is imported.
     from flows.ray_trials import Share, gpus_of, run_on_ray
 
-    return run_on_ray(trials, project, environ, parent, Share(jobs, gpus_of(runtime)))
+    share = Share(jobs, max(map(gpus_of, runtimes)))
+    with answering_server():
+        return run_on_ray(trials, project, environ, parent, share)

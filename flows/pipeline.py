@@ -11,6 +11,8 @@ start comes from `python -m flows.deploy`.
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -43,22 +45,30 @@ def main(arguments: list[str]) -> int:
 
     root = options.root or os.environ.get("FINER1_DATA_ROOT", "")
     try:
-        pipeline(options.assignments, options.pause_after, root)
-    except httpx.HTTPError as error:
-        api = os.environ.get("PREFECT_API_URL", "of this run")
-        why = f"{type(error).__name__}: {error}".rstrip(": ")
-        print(
-            f"pipeline: the Prefect server {shown_uri(api)} does not answer ({why}); what the "
-            "stages have written is in place: start the server, and run the same again",
-            file=sys.stderr,
-        )
-        return MACHINE
+        with answering_server():
+            pipeline(options.assignments, options.pause_after, root)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"pipeline: {error}", file=sys.stderr)
         if isinstance(error, ValueError):
             return BAD_INPUT
         return MACHINE if isinstance(error, OSError) else FAILED
     return 0
+
+
+@contextmanager
+def answering_server() -> Iterator[None]:
+    """A block that speaks with Prefect's server: what fails there is raised as ConnectionError."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        api = shown_uri(os.environ.get("PREFECT_API_URL", "of this run"))
+        why = f"{type(error).__name__}: {error}".rstrip(": ")
+        if isinstance(error, httpx.HTTPStatusError):
+            raise ConnectionError(f"the Prefect server {api} refuses ({why})") from error
+        raise ConnectionError(
+            f"the Prefect server {api} does not answer ({why}); what the stages have written is in "
+            "place: start the server, and run the same again"
+        ) from error
 
 
 def settle_prefect(root: Path) -> None:

@@ -43,8 +43,8 @@ def stream(
         try:
             for line in process.stdout or ():
                 on_line(line.rstrip())
-        except BaseException:
-            _end(process)
+        except BaseException as error:
+            _end(process, is_told=isinstance(error, KeyboardInterrupt) and _is_in_front())
             raise
         return process.wait()
 
@@ -66,12 +66,30 @@ def as_typed(command: str, root: Path) -> str:
     return f".venv/bin/{command}" if is_own else command
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Ask the child to stop, as Ctrl-C does, then make it and all that it started."""
+def _is_in_front() -> bool:
+    """Whether a terminal's Ctrl-C goes to this process, and so to all that it started."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+def _end(process: subprocess.Popen[str], is_told: bool) -> None:
+    """Ask the child to stop, as Ctrl-C does, then make it and all that it started.
+
+    is_told: Ctrl-C has asked them all; a second time would break off what they do about it.
+    """
     own = psutil.Process(process.pid)
     below = own.children(recursive=True)
     # DVC ignores an interrupt while its stage runs: a terminal would have sent it to both.
-    for each in below if _ignores_interrupts(own) else [own]:
+    asked = below if _ignores_interrupts(own) else [own]
+    for each in [] if is_told else asked:
         with suppress(psutil.NoSuchProcess):
             each.send_signal(signal.SIGINT)
     try:

@@ -1,7 +1,8 @@
 """Runs of experiments side by side on a Ray cluster, each a Prefect task: `--ray`.
 
-Every run gets CPUs and GPUs of its own, on this machine or on those of RAY_ADDRESS, which share
-the project's folder. Needs the extra `ray`. Call flows.pipeline's settle_prefect before the import.
+Every run gets GPUs of its own, on this machine or on those of RAY_ADDRESS, which share the
+project's folder and reach the server of PREFECT_API_URL. Needs the extra `ray`. Call
+flows.pipeline's settle_prefect before the import.
 """
 
 import io
@@ -51,9 +52,15 @@ def run_on_ray(
 ) -> int:
     """Make the runs; returns the largest exit code, MACHINE for a run whose worker was lost.
 
-    Raises ValueError without the package, and when the cluster has too few GPUs for one run.
+    Raises ValueError without the package, for a cluster of several machines without a server that
+    they reach, and when no machine has the GPUs of a run.
     """
     address = os.environ.get("RAY_ADDRESS") or None
+    if address and not PREFECT_API_URL.value():
+        raise ValueError(
+            "RAY_ADDRESS is set and PREFECT_API_URL is not: the cluster's machines report to a "
+            "Prefect server; set it to the address of one that they reach"
+        )
     os.environ.update(TELEMETRY_OFF)
     if address is None:
         # Ray has loopback alone where it starts no cluster; else it listens on all addresses.
@@ -105,11 +112,11 @@ def _run_all(
     import ray
     from prefect_ray.context import remote_options
 
-    has = int(ray.cluster_resources().get("GPU", 0))
+    has = max(int(n["Resources"].get("GPU", 0)) for n in ray.nodes() if n["Alive"])
     if 0 < has < share.gpus:
         raise ValueError(
-            f"a run takes {share.gpus} GPUs (runtime.launcher, runtime.shards), and the cluster "
-            f"has {has}"
+            f"a run takes {share.gpus} GPUs (runtime.launcher, runtime.shards), and the largest "
+            f"machine of the cluster has {has}"
         )
     waiting, codes = list(trials), [0]
     running: dict[Any, tuple[Trial, Any]] = {}
@@ -130,18 +137,21 @@ def make_trial(
     trial: Trial, project: Project, environ: Mapping[str, str], parent: str
 ) -> tuple[int, str]:
     """Make one run, on a worker; its exit code, and what it said."""
+    own = {name: value for name, value in environ.items() if name not in ("RAY_ADDRESS", _GIVEN)}
+    # A stage with shards starts a cluster inside of the GPUs that it was given.
     given = {_GIVEN: os.environ[_GIVEN]} if _GIVEN in os.environ else {}
     with redirect_stdout(io.StringIO()) as said:
-        code = run_trial(trial, project, {**environ, **given}, parent)
+        code = run_trial(trial, project, {**own, **given}, parent)
     return code, said.getvalue()
 
 
 def _outcome(trial: Trial, future: Any) -> int:
-    """Print what the run said; its exit code."""
-    try:
-        code, said = future.result()
-    except Exception as error:  # Ray's or Prefect's: the worker is gone
-        print(f"  {trial.name:<28}{0:>7} s  lost with its worker: {error}", flush=True)
+    """Print what the run said; its exit code. Raises what the run's code did."""
+    future.wait()
+    state = future.state
+    if state.is_crashed():
+        print(f"  {trial.name:<28}{0:>7} s  lost with its worker: {state.message}", flush=True)
         return MACHINE
+    code, said = future.result()
     print(said, end="", flush=True)
     return int(code)

@@ -39,8 +39,9 @@ def write_reports(
     tables: Sequence[ExperimentTable], paths: Paths, root: Path, folder: Path
 ) -> list[Path]:
     """Put the report of each single run into `folder`; returns where."""
-    written = [folder / name for table in tables for name in table.reports]
-    revisions = experiment_revisions(root, {path.stem for path in written})
+    names = {name for table in tables for name in table.reports}
+    revisions = experiment_revisions(root, {Path(name).stem for name in names})
+    written = [folder / name for name in sorted(names) if Path(name).stem in revisions]
     texts = experiment_texts(root, [revisions[path.stem] for path in written], paths.report)
     for path, text in zip(written, texts, strict=True):
         write_atomic(path, text.encode())

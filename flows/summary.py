@@ -18,11 +18,14 @@ def print_summary(root: Path) -> None:
         print(f"no result yet; make one: {as_typed('finer1 run', root)}")
         return
     print()
-    if _is_behind(root):
-        print(
-            "What follows is of an earlier run: settings, code or inputs have changed since. Up to "
-            f"date: {as_typed('finer1 run', root)}\n"
-        )
+    try:
+        if _is_behind(root):
+            print(
+                "What follows is of an earlier run: settings, code or inputs have changed since. "
+                f"Up to date: {as_typed('finer1 run', root)}\n"
+            )
+    except ValueError as error:
+        print(f"Whether what follows is up to date cannot be seen now: {error}\n")
     print(run_table(params, json.loads(metrics.read_text(encoding="utf-8"))))
     print()
     if params.cot.engine == _STAND_IN:
@@ -41,7 +44,10 @@ now your images, FOLDER with one sub-folder per sub-category, WORD for what all 
 
 
 def _is_behind(root: Path) -> bool:
-    """Whether the stage `score` would run again; False where there is no graph to ask."""
+    """Whether the stage `score` would run again; False where nothing has run.
+
+    Raises ValueError when DVC cannot read graph or lock.
+    """
     from flows.dag import changed_stages, load_stages, with_followers
 
     if not (root / "dvc.lock").exists():

@@ -3,7 +3,7 @@
 The unit of work is a batch as one process would make it, so that the samples are the same whoever
 makes it. A batch of a worker that is lost is made again by another that takes its place.
 
-The only module that imports ray, an extra (setup/README.md).
+Ray is an extra (setup/README.md).
 """
 
 import logging

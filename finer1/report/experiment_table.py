@@ -14,8 +14,6 @@ from finer1.report.measured import Measured, measured_blocks
 from finer1.report.published_ablations import published_ablations
 from finer1.report.table import percent, points
 
-EXPERIMENTS_PAGE = "index.html"
-"""Name of the page of all tables, in paths.experiments."""
 _MEASURES = {
     ("accuracy", "shuffled"): "accuracy",
     ("accuracy", "paper"): "inclusion",

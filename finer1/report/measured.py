@@ -64,21 +64,22 @@ def measured_blocks(measured: Sequence[Measured]) -> list[list[list[str]]]:
 
 
 def _blocks(measured: Sequence[Measured], seed: int) -> list[list[list[str]]]:
-    cells = {(item.model, item.metric): item for item in measured}
+    cells = {(item.model, item.is_published, item.metric): item for item in measured}
     own = dict.fromkeys(item.model for item in measured if not item.is_published)
     published = dict.fromkeys(item.model for item in measured if item.is_published)
-    pairs = [name for name in own if " - " in name]
-    models = [name for name in own if name not in pairs]
+    pairs = [(name, False) for name in own if " - " in name]
+    models = [(name, False) for name in own if " - " not in name]
+    models += [(name, True) for name in published]
     heads = [
-        [f"Table 4, seed {seed}", *models, *(f"paper: {name}" for name in published)],
-        ["paired difference", *pairs],
+        [f"Table 4, seed {seed}", *(f"paper: {n}" if is_paper else n for n, is_paper in models)],
+        ["paired difference", *(name for name, _ in pairs)],
     ]
     blocks = []
-    for head, names in zip(heads, ([*models, *published], pairs), strict=True):
+    for head, names in zip(heads, (models, pairs), strict=True):
         rows = [
-            [label, *(_cell(cells.get((name, metric)), name in pairs) for name in names)]
+            [label, *(_cell(cells.get((*name, metric)), name in pairs) for name in names)]
             for metric, label in _LABELS.items()
-            if any((name, metric) in cells for name in names)
+            if any((*name, metric) in cells for name in names)
         ]
         if rows:
             blocks.append([head, *rows])

@@ -16,12 +16,12 @@ from finer1.report.calibration import collect_calibration
 from finer1.report.comparison_view import clip_note, view_comparison
 from finer1.report.concept_pairs import show_pairs
 from finer1.report.data import collect_data
-from finer1.report.experiment_table import EXPERIMENTS_PAGE
 from finer1.report.figures import curve_chart
 from finer1.report.inputs import Inputs, Series
 from finer1.report.measures import collect_tables
 from finer1.report.names import names_in
 from finer1.report.pictures import Pictures, encode_uri
+from finer1.report.places import EXPERIMENTS_PAGE
 from finer1.report.positions import position_charts
 from finer1.report.protocol import describe_mined_negative, describe_negative, describe_protocol
 from finer1.report.rationales import summarise_yields

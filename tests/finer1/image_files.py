@@ -92,6 +92,13 @@ def with_scans(number):
     return content[:last] + content[last:-2] * number + content[-2:]
 
 
+def with_hidden_scans(number):
+    """The same behind a marker that has no length, so that what follows is none."""
+    content = with_scans(number)
+    first = content.index(b"\xff\xda")
+    return content[:first] + b"\xff\x01" + content[first:]
+
+
 def half(content):
     return content[: len(content) // 2]
 
@@ -226,6 +233,7 @@ UNREADABLE = {
     "jpeg cut in half": (half(encoded(noise(), "JPEG")), "truncated"),
     "jpeg cut in its header": (encoded(noise(), "JPEG")[:60], "not a readable image"),
     "jpeg of 110 scans": (with_scans(101), "more than 100 scans are too many"),
+    "jpeg of hidden scans": (with_hidden_scans(101), "more than 100 scans are too many"),
     "progressive jpeg cut": (half(encoded(noise(), "JPEG", progressive=True)), "truncated"),
     "png cut in half": (half(encoded(noise())), "truncated"),
     "gif cut in half": (half(encoded(noise(), "GIF")), "truncated"),

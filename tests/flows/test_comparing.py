@@ -3,7 +3,8 @@ import pytest
 from finer1.evaluation.decision import decide
 from finer1.evaluation.experiments import Column, Difference, Summary
 from finer1.evaluation.statistics import Bootstrap, Interval
-from finer1.report.experiment_table import EXPERIMENTS_PAGE, ExperimentTable
+from finer1.report.experiment_table import ExperimentTable
+from finer1.report.places import EXPERIMENTS_PAGE
 from flows.comparing import write_tables
 
 COLUMN = Column("closed", "unseen", "accuracy")

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -91,11 +92,10 @@ class Rounds:
     def _flow_run(self, seed: int) -> str:
         """A run of the deployment `pipeline`, by the worker."""
         api = self._servers.prefect
-        found = httpx.post(f"{api}/deployments/filter", json={}, timeout=120).json()
+        found = self._posted(f"{api}/deployments/filter", {})
         (deployment,) = [item["id"] for item in found if item["name"] == "pipeline"]
         body = {"parameters": {"assignments": [f"seed={seed}"]}, "state": {"type": "SCHEDULED"}}
-        address = f"{api}/deployments/{deployment}/create_flow_run"
-        run = httpx.post(address, json=body, timeout=120).json()["id"]
+        run = self._posted(f"{api}/deployments/{deployment}/create_flow_run", body)["id"]
         state = ""
         while self._has_time() and state not in _AT_REST:
             time.sleep(2)
@@ -106,6 +106,18 @@ class Rounds:
             return "unfinished"
         self.flow_runs += state == "COMPLETED"
         return "whole" if state == "COMPLETED" else "failed"
+
+    def _posted(self, address: str, body: dict[str, Any]) -> Any:
+        """The answer, after as many tries as there is time for: a busy server refuses some."""
+        while True:
+            try:
+                answer = httpx.post(address, json=body, timeout=120)
+                answer.raise_for_status()
+                return answer.json()
+            except httpx.HTTPError:
+                if not self._has_time():
+                    raise
+                time.sleep(2)
 
 
 def main(minutes: float, folder: Path) -> int:
@@ -152,9 +164,11 @@ def _report(
     """Say what was seen; true when all is as it must be."""
     say(f"{rounds.whole} runs whole, {rounds.kills} kills, {rounds.flow_runs} flow runs whole")
     faults = list(rounds.faults)
+    counts = {"run": rounds.whole, "kill": rounds.kills, "flow run": rounds.flow_runs}
+    faults += [f"not one {what}" for what, count in counts.items() if count == 0]
     for load in loads:
         say(f"{load.load_name}: rounds of requests: {dict(load.counts)}")
-        if load.counts["answered"] < 0.99 * load.counts.total():
+        if load.counts["answered"] < 0.99 * max(load.counts.total(), 1):
             faults.append(f"{load.load_name} did not answer all")
     try:
         found = growths(sampler.samples)

@@ -30,8 +30,8 @@ class Load(threading.Thread):
                     self.counts["answered"] += 1
                 except httpx.HTTPStatusError as error:
                     self.counts[f"status {error.response.status_code}"] += 1
-                except httpx.HTTPError as error:
-                    self.counts[type(error).__name__] += 1
+                except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+                    self.counts[type(error).__name__] += 1  # no answer, or none that can be read
 
     def end(self) -> None:
         """Ask no more."""

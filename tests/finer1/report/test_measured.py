@@ -58,3 +58,10 @@ def test_each_seed_has_blocks_of_its_own(measured):
 def test_a_run_without_models_to_look_into_has_none():
     assert read_measured("table,model,metric,value,low,high,published\n", 0) == []
     assert measured_blocks([]) == []
+
+
+def test_a_published_row_of_the_same_name_is_another_one(measured):
+    own = replace(measured[0], model="Fine-R1")
+    ((head, row), *_) = (block[:2] for block in measured_blocks([own, measured[6]]))
+    assert head[1:] == ["Fine-R1", "paper: Fine-R1"]
+    assert row[1:] == ["54.5 [48.6, 60.1]", "85.0"]
