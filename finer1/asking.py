@@ -1,6 +1,6 @@
 """How a model is asked when it is used: as it was in its training.
 
-An exported model says it in `finer1.json`; of a folder inside a project the project says it.
+A folder says it in `finer1.json`; of a folder inside a project the project says it.
 """
 
 from dataclasses import asdict
@@ -75,14 +75,14 @@ def find_asking(folder: Path) -> Asking:
         try:
             return TypeAdapter(_File).validate_json(path.read_bytes()).asking
         except ValidationError as error:
-            raise ValueError(f"{path} is broken; export the model anew ({error})") from error
+            raise ValueError(f"{path} is broken; write it anew ({error})") from error
     for root in folder.absolute().parents:
         if (root / _PARAMS).is_file() and (root / "dvc.yaml").is_file():
             params = load_params(root / _PARAMS)
             return asking_of(params, _categories(root / params.paths.splits))
     raise ValueError(
         f"{folder} has no {FILE} and lies in no project, so that it is not known how it was "
-        "trained to be asked; give Recognizer.load an Asking, or use a folder of `finer1 export`"
+        f"trained to be asked; give Recognizer.load an Asking, or write one there ({__name__})"
     )
 
 

@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from finer1.asking import Asking
 from finer1.endpoint.counts import Counts
-from finer1.endpoint.desk import Desk
+from finer1.endpoint.desk import Desk, FinishReason, late
 from finer1.endpoint.limits import Limits, Refused, bad_request, read_body
 from finer1.endpoint.messages import (
     ChatRequest,
@@ -59,7 +59,7 @@ def build_app(served: Served) -> Starlette:
     """The application."""
     routes = _Routes(served)
     plain = {405: _no_such_method, 404: _no_such_route}
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/health", routes.health, methods=["GET"]),
             Route("/metrics", routes.metrics, methods=["GET"]),
@@ -69,6 +69,8 @@ def build_app(served: Served) -> Starlette:
         ],
         exception_handlers=plain,
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 class _Routes:
@@ -89,7 +91,10 @@ class _Routes:
             start, status = time.monotonic(), 500
             try:
                 self._check_key(request)
-                response = await work(request)
+                async with asyncio.timeout(self._limits.answer_s):
+                    response = await work(request)
+            except TimeoutError:
+                response = _refusal(late(self._limits))
             except Refused as refusal:
                 response = _refusal(refusal)
             except ClientDisconnect:
@@ -118,7 +123,7 @@ class _Routes:
     async def chat(self, request: Request) -> Response:
         """A completion of OpenAI's chat, at once or as it is written."""
         body = await self._body(request)
-        chat = parse(ChatRequest, body)
+        chat = await asyncio.to_thread(parse, ChatRequest, body)
         check_model(chat.model, self._served.name)
         asking = self._served.asking
         prompt, sampling = await self._decoded(
@@ -144,7 +149,7 @@ class _Routes:
             asked = _from_query(request)
             image = await self._decoded(lambda: _image(body))
         else:
-            asked = parse(RecognizeRequest, body)
+            asked = await asyncio.to_thread(parse, RecognizeRequest, body)
             image = await self._decoded(lambda: image_of(asked.image))
         check_model(asked.model, self._served.name)
         check_recognize(asked, self._limits)
@@ -176,8 +181,9 @@ class _Routes:
     def _check_key(self, request: Request) -> None:
         if self._served.key is None:
             return
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not secrets.compare_digest(given.encode(), self._served.key.encode()):
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        is_right = secrets.compare_digest(given.encode(), self._served.key.encode())
+        if scheme.lower() != "bearer" or not is_right:
             raise Refused(401, "send the key as: Authorization: Bearer KEY", "authentication_error")
 
 
@@ -212,19 +218,22 @@ def _completion(name: str, samples: list[Sample]) -> dict[str, object]:
     return {**_about(name, "chat.completion"), "choices": choices}
 
 
-async def _events(name: str, first: str, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+async def _events(
+    name: str, first: str | FinishReason, pieces: AsyncIterator[str | FinishReason]
+) -> AsyncIterator[str]:
     """Server-sent events in OpenAI's form; an error on the way is one, too."""
     about = _about(name, "chat.completion.chunk")
 
-    def event(delta: dict[str, str], reason: str | None) -> str:
+    def event(item: str | FinishReason, role: dict[str, str]) -> str:
+        reason = item.name if isinstance(item, FinishReason) else None
+        delta = role if reason else {**role, "content": item}
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         return f"data: {json.dumps({**about, 'choices': [choice]})}\n\n"
 
-    yield event({"role": "assistant", "content": first}, None)
+    yield event(first, {"role": "assistant"})
     try:
-        async for piece in pieces:
-            yield event({"content": piece}, None)
-        yield event({}, "stop")
+        async for item in pieces:
+            yield event(item, {})
     except Refused as refusal:
         yield f"data: {json.dumps(refusal.body())}\n\n"
     yield "data: [DONE]\n\n"

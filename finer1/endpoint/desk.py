@@ -1,20 +1,31 @@
 """The queue in front of an engine: requests wait, are generated together, or are refused.
 
 One thread works with an engine in this process; several with one that asks a server, which batches
-by itself. Greedy requests of one length are generated together; what is drawn is generated alone,
-so that equal requests give equal samples.
+by itself. Greedy requests of equal sampling are generated together; what is drawn is generated
+alone, so that equal requests give equal samples.
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from finer1.endpoint.limits import Limits, Refused
 from finer1.engines.interface import Engine, Request, Sample, Sampling, WritingEngine
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FinishReason:
+    """Why a completion ended."""
+
+    name: Literal["stop", "length"]
 
 
 @dataclass(eq=False)
@@ -42,7 +53,10 @@ class Desk:
         """workers: threads that call the engine; more than one only where it may be called so."""
         self._engine = engine
         self._limits = limits
+        self._batch = limits.batch if workers == 1 else 1
         self._waiting: deque[_Job] = deque()
+        self._alone: deque[_Job] = deque()
+        """Of a batch that failed: to be generated one by one."""
         self._changed = threading.Condition()
         self._is_open = True
         self.under_way = 0
@@ -53,16 +67,19 @@ class Desk:
 
     async def generate(self, request: Request, sampling: Sampling) -> list[Sample]:
         """`sampling.n` samples. Raises Refused when there is no room or no time."""
-        async for found in self._results(request, sampling, is_written=False):
-            if isinstance(found, list):
-                return found
+        async with aclosing(self._results(request, sampling, is_written=False)) as results:
+            async for found in results:
+                if isinstance(found, list):
+                    return found
         raise AssertionError("an engine gave nothing")
 
-    async def write(self, request: Request, sampling: Sampling) -> AsyncIterator[str]:
-        """The greedy completion piece by piece. Raises Refused as generate."""
-        async for found in self._results(request, sampling, is_written=True):
-            if isinstance(found, str):
-                yield found
+    async def write(
+        self, request: Request, sampling: Sampling
+    ) -> AsyncGenerator[str | FinishReason, None]:
+        """The greedy completion piece by piece, at last why it ended. Refused as generate."""
+        async with aclosing(self._results(request, sampling, is_written=True)) as results:
+            async for found in results:
+                yield FinishReason(found[0].finish_reason) if isinstance(found, list) else found
 
     def close(self) -> None:
         """Finish what is under way and take nothing more."""
@@ -74,7 +91,7 @@ class Desk:
 
     async def _results(
         self, request: Request, sampling: Sampling, is_written: bool
-    ) -> AsyncIterator[object]:
+    ) -> AsyncGenerator[Any, None]:
         """What the worker delivers, the samples last."""
         loop, came = asyncio.get_running_loop(), asyncio.Queue[object]()
         deadline = time.monotonic() + self._limits.answer_s
@@ -91,7 +108,7 @@ class Desk:
                 try:
                     item = await asyncio.wait_for(came.get(), max(left, 0.0))
                 except TimeoutError:
-                    raise _late(self._limits) from None
+                    raise late(self._limits) from None
                 if isinstance(item, BaseException):
                     raise item
                 yield item
@@ -101,6 +118,8 @@ class Desk:
             job.gone.set()
             with self._changed:
                 self.under_way -= 1
+                with suppress(ValueError):  # it is not waiting any more
+                    self._waiting.remove(job)
 
     def _take(self, job: _Job) -> None:
         with self._changed:
@@ -122,13 +141,19 @@ class Desk:
                 else:
                     self._generate(batch)
             except Exception as error:  # of an engine: whoever waits must hear of it
-                for job in batch:
-                    job.deliver(Refused(500, f"{type(error).__name__}: {error}", "server_error"))
+                if len(batch) > 1:  # the fault is that of one, perhaps
+                    with self._changed:
+                        self._alone.extend(batch)
+                    continue
+                _LOG.exception("a request failed")
+                batch[0].deliver(_failure(error))
 
     def _next(self) -> list[_Job]:
         """The jobs that are generated together next; none when the desk is closed."""
         with self._changed:
             while True:
+                if self._alone:
+                    return [self._alone.popleft()]
                 while self._waiting and self._waiting[0].is_dead:
                     self._waiting.popleft()
                 if self._waiting:
@@ -141,7 +166,7 @@ class Desk:
                 return [first]
             batch = [first]
             for job in list(self._waiting):
-                if len(batch) == self._limits.batch:
+                if len(batch) == self._batch:
                     break
                 if job.sampling == first.sampling and not job.is_written and not job.is_dead:
                     batch.append(job)
@@ -160,13 +185,24 @@ class Desk:
             job.deliver([sample])
             return
         pieces = self._engine.write(job.request, job.sampling)
-        for piece in pieces:
+        while True:
+            try:
+                job.deliver(next(pieces))
+            except StopIteration as end:
+                job.deliver([Sample("", 0, end.value)])
+                return
             if job.is_dead:
-                pieces.close()  # type: ignore[attr-defined]
-                break
-            job.deliver(piece)
-        job.deliver([])
+                pieces.close()
+                return
 
 
-def _late(limits: Limits) -> Refused:
+def _failure(error: Exception) -> Refused:
+    """What the caller hears; the log has the rest."""
+    if isinstance(error, ConnectionError):
+        return Refused(502, "the server behind this one does not answer", "server_error")
+    return Refused(500, "the model failed on this request; the log says why", "server_error")
+
+
+def late(limits: Limits) -> Refused:
+    """There is no answer in time."""
     return Refused(504, f"no answer within {limits.answer_s:g} s", "timeout")

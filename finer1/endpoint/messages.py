@@ -7,12 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finer1.endpoint.limits import Limits, Refused, bad_request
 from finer1.engines.interface import Request, Sampling
+from finer1.images import MAX_PIXELS
 from finer1.recognition.uploads import decode_base64
 
 Form = TypeVar("Form", bound=BaseModel)
 
-_UNKNOWN = ("stop", "tools", "functions", "logprobs", "response_format", "logit_bias")
-"""Of OpenAI's protocol; a request that sets one is refused, as its answer would not follow it."""
+_HARMLESS = {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"}
+"""Keys of OpenAI's protocol that change no answer; with another one a request is refused."""
+_PARTS = 16
+"""Of a message."""
 
 
 class _Loose(BaseModel):
@@ -45,7 +48,13 @@ class Message(_Loose):
     """One turn."""
 
     role: Literal["system", "user"]
-    content: str | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]]
+    content: (
+        str
+        | Annotated[
+            list[Annotated[TextPart | ImagePart, Field(discriminator="type")]],
+            Field(max_length=_PARTS),
+        ]
+    )
 
 
 class ChatRequest(_Loose):
@@ -69,7 +78,9 @@ class RecognizeRequest(BaseModel):
 
     image: str
     """Base64, with or without `data:...;base64,` before it."""
-    candidates: list[Annotated[str, Field(min_length=1, max_length=100)]] = []
+    candidates: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=1000)
+    ] = []
     category: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     votes: Annotated[int, Field(ge=0)] = 0
     model: str | None = None
@@ -85,7 +96,7 @@ def parse(form: type[Form], body: bytes) -> Form:
         return form.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(str(part) for part in first["loc"])[:100]
         raise bad_request(f"{place or 'the body'}: {first['msg']}", place or None) from None
     except RecursionError:
         raise bad_request("the body is nested too deeply") from None
@@ -99,9 +110,9 @@ def chat_work(
     system: the turn that the model was trained under, where the request has none. max_tokens: of a
     request that does not say.
     """
-    for name in _UNKNOWN:
-        if (chat.model_extra or {}).get(name):
-            raise bad_request(f"{name} is not supported; leave it out", name)
+    for name, value in (chat.model_extra or {}).items():
+        if name not in _HARMLESS and value is not None:
+            raise bad_request(f"{name[:100]} is not supported; leave it out", name[:100])
     turns = {message.role: message for message in chat.messages}
     if len(turns) < len(chat.messages) or chat.messages[-1].role != "user":
         raise bad_request("send one user message, and before it at most a system one", "messages")
@@ -110,17 +121,23 @@ def chat_work(
     addresses = _addresses(turns["user"])
     if any(_addresses(message) for role, message in turns.items() if role != "user"):
         raise bad_request("images belong into the user message", "messages")
+    if any("\ud800" <= letter <= "\udfff" for letter in user + system):
+        raise bad_request("the text holds half of a character (a lone surrogate)", "messages")
+    if "system" in turns and any(mark in system for mark in ("<|", "|>")):
+        raise bad_request("the system message holds marks of a chat template", "messages")
     if len(user) + len(system) > limits.text:
         raise bad_request(f"send at most {limits.text} characters of text", "messages")
     if len(addresses) > limits.images:
         raise bad_request(f"send at most {limits.images} images", "messages")
-    images = tuple(image_of(address) for address in addresses)
     count = chat.n or 1
     if count > limits.samples:
         raise bad_request(f"n is at most {limits.samples}", "n")
     wanted = chat.max_completion_tokens or chat.max_tokens or max_tokens
     if wanted > limits.tokens:
         raise bad_request(f"max_tokens is at most {limits.tokens}", "max_tokens")
+    images = tuple(image_of(address) for address in addresses)
+    if sum(image.width * image.height for image in images) > MAX_PIXELS:
+        raise bad_request(f"send at most {MAX_PIXELS} pixels in all", "messages")
     sampling = Sampling(count, chat.temperature or 0.0, chat.top_p or 1.0, wanted)
     if sampling.temperature == 0:
         sampling = Sampling(1, 0.0, 1.0, wanted)

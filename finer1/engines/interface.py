@@ -8,7 +8,7 @@ and is named in params.yaml as `<name>`, or `<name>:<model>` where it can run se
 """
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, runtime_checkable
@@ -149,8 +149,13 @@ class BatchedEngine(Engine, Protocol):
 class WritingEngine(Engine, Protocol):
     """An engine that gives a completion piece by piece, as it is written."""
 
-    def write(self, request: Request, sampling: Sampling) -> Iterator[str]:
-        """The pieces of the first sample of `generate([request], sampling)`; greedy alone."""
+    def write(
+        self, request: Request, sampling: Sampling
+    ) -> Generator[str, None, Literal["stop", "length"]]:
+        """The pieces of the first sample of `generate([request], sampling)`; greedy alone.
+
+        Returns why it ended.
+        """
         ...
 
 

@@ -5,9 +5,9 @@ transformers:<folder>               a teacher, from a folder in the Hugging Face
 transformers:<hub id>@<commit>      a teacher, from the files of the hub that are on this disk
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import (
@@ -92,21 +92,26 @@ class TransformersEngine:
         samples = [self._sample(row) for row in tokens.tolist()]
         return [samples[i : i + sampling.n] for i in range(0, len(samples), sampling.n)]
 
-    def write(self, request: Request, sampling: Sampling) -> Iterator[str]:
-        """The greedy completion of a request, word by word.
+    def write(
+        self, request: Request, sampling: Sampling
+    ) -> Generator[str, None, Literal["stop", "length"]]:
+        """The greedy completion of a request, word by word; returns why it ended.
 
         A reader that stops early has the writing stop at the next token.
         """
         streamer: Any = TextIteratorStreamer(
             self._processor.tokenizer, skip_prompt=True, skip_special_tokens=True
         )
-        ended, failed = Event(), []
+        ended = Event()
+        failed: list[BaseException] = []
+        written: list[Sample] = []
 
         def work() -> None:
             try:
+                batch = self._encode([request], 1)
                 with torch.inference_mode():
-                    self._model.generate(
-                        **self._encode([request], 1),
+                    tokens = self._model.generate(
+                        **batch,
                         max_new_tokens=sampling.max_tokens,
                         do_sample=False,
                         suppress_tokens=list(self._suppressed_ids),
@@ -114,9 +119,10 @@ class TransformersEngine:
                         stopping_criteria=StoppingCriteriaList([_Ended(ended)]),
                         **_sampling_arguments(sampling),
                     )
-            except BaseException as error:
+                written.append(self._sample(tokens[0, batch["input_ids"].shape[1] :].tolist()))
+            except BaseException as error:  # the reader raises it
                 failed.append(error)
-                streamer.end()
+                streamer.on_finalized_text("", stream_end=True)
 
         thread = Thread(target=work, daemon=True)
         thread.start()
@@ -127,6 +133,7 @@ class TransformersEngine:
             thread.join()
         if failed:
             raise failed[0]
+        return written[0].finish_reason
 
     def _encode(self, requests: Sequence[Request], count: int) -> Any:
         """The model's inputs, each request `count` times.

@@ -47,8 +47,8 @@ class Answered:
 
     @property
     def key(self) -> Key:
-        """What it is known by when the same is asked again."""
-        return self.image, self.sha256, self.model, self.question
+        """What it is known by when the same is asked again: as a CSV file has it."""
+        return _harmless(self.image), self.sha256, self.model, _harmless(self.question)
 
 
 def json_line(item: Answered) -> str:
@@ -67,10 +67,11 @@ def csv_head() -> str:
 def csv_line(item: Answered) -> str:
     """The row as a line of CSV, with its line break.
 
-    A cell that a table program would compute begins with an apostrophe.
+    A cell that a table program would compute begins with an apostrophe; a line break is a blank, so
+    that a torn row ends where its line does.
     """
     found = item.found
-    share = found.votes.get(found.answer or "") if found else None
+    share = found.share if found else None
     cells: dict[str, Any] = {
         "image": item.image,
         "answer": found.answer if found else None,
@@ -83,7 +84,7 @@ def csv_line(item: Answered) -> str:
         "model": item.model,
         "question": item.question,
     }
-    return _csv_line([_harmless(cells.get(name)) for name in COLUMNS])
+    return _csv_line([_harmless(cells.get(name) or "") for name in COLUMNS])
 
 
 def text_lines(item: Answered) -> Iterator[str]:
@@ -94,7 +95,7 @@ def text_lines(item: Answered) -> Iterator[str]:
         yield f"  error       {item.error}"
         return
     answer = found.answer if found.answer is not None else "no answer"
-    share = found.votes.get(found.answer or "")
+    share = found.share
     yield f"  answer      {answer}" + ("" if share is None else f"  ({share:.0%} of the votes)")
     if not found.sections:
         yield f"  no sections; the completion is: {found.raw.strip()}"
@@ -123,7 +124,13 @@ def read_done(path: Path) -> tuple[set[Key], int]:
         else:
             rows = [json.loads(line) for line in text.split("\n") if line]
         done = {
-            (row["image"], row["sha256"] or None, row["model"], row["question"]) for row in rows
+            (
+                _harmless(str(row["image"])),
+                row["sha256"] or None,
+                row["model"],
+                _harmless(str(row["question"])),
+            )
+            for row in rows
         }
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
@@ -139,7 +146,6 @@ def _csv_line(cells: Any) -> str:
     return text.getvalue()
 
 
-def _harmless(cell: object) -> object:
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{cell}"
-    return cell
+def _harmless(cell: str) -> str:
+    cell = " ".join(cell.splitlines())
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t") else cell

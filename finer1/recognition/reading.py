@@ -30,6 +30,14 @@ class Recognition:
     raw: str
     """The whole completion."""
 
+    @property
+    def share(self) -> float | None:
+        """That of the answer among the votes; None without an answer or without votes."""
+        if self.answer is None or not self.votes:
+            return None
+        shares = {normalise(name): share for name, share in self.votes.items()}
+        return shares.get(normalise(self.answer), 0.0)
+
 
 def asked_about(asking: Asking, candidates: Sequence[str], category: str | None) -> Asked:
     """The question about one image; closed where there are candidates.

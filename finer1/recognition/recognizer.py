@@ -38,7 +38,7 @@ class Recognizer:
     ) -> "Recognizer":
         """The model in a folder, asked as it was in its training.
 
-        path: a folder of `finer1 export`, or one in a project. Raises ValueError when it is no
+        path: a folder in a project, or one with finer1.json. Raises ValueError when it is no
         model, and when it is not known how to ask it.
         """
         folder = Path(path)

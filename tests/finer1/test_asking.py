@@ -29,7 +29,7 @@ def test_what_does_not_say_it_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(ValueError, match=r"has no finer1\.json and lies in no project"):
         find_asking(tmp_path)
     (tmp_path / "finer1.json").write_text(json.dumps({"asking": {"strategy": "other"}}))
-    with pytest.raises(ValueError, match=r"finer1\.json is broken; export the model anew"):
+    with pytest.raises(ValueError, match=r"finer1\.json is broken; write it anew"):
         find_asking(tmp_path)
 
 

@@ -23,7 +23,7 @@ class SlowEngine:
     def generate(self, requests, sampling):
         self.batches.append([request.user for request in requests])
         assert self.go.wait(20)
-        if requests[0].user == "broken":
+        if any(request.user == "broken" for request in requests):
             raise RuntimeError("out of memory")
         return [[Sample(request.user, 1, "stop")] * sampling.n for request in requests]
 
@@ -108,12 +108,50 @@ def test_an_engine_that_fails_is_said_and_the_next_is_answered(slow):
     desk = make()
 
     async def run():
-        with pytest.raises(Refused, match="out of memory") as failed:
+        with pytest.raises(Refused, match="the model failed") as failed:
             await desk.generate(Request("broken"), GREEDY)
         (sample,) = await desk.generate(Request("1"), GREEDY)
         return failed.value.status, sample.text
 
     assert asyncio.run(run()) == (500, "1")
+
+
+def test_one_that_fails_does_not_take_those_beside_it_along(slow):
+    engine, make = slow
+    desk = make()
+
+    async def run():
+        first = asyncio.ensure_future(desk.generate(Request("0"), GREEDY))
+        await begun(engine, 1)
+        names = ("1", "broken", "2")
+        waiting = [asyncio.ensure_future(desk.generate(Request(n), GREEDY)) for n in names]
+        await asyncio.sleep(0.05)
+        engine.go.set()
+        found = await asyncio.gather(first, *waiting, return_exceptions=True)
+        return [item.status if isinstance(item, Refused) else item[0].text for item in found]
+
+    assert asyncio.run(run()) == ["0", "1", 500, "2"]
+    assert desk.under_way == 0
+
+
+def test_what_is_given_up_leaves_the_queue_and_a_second_call_has_its_room(slow):
+    engine, make = slow
+    desk = make(queued=2)
+
+    async def run():
+        first = asyncio.ensure_future(desk.generate(Request("0"), GREEDY))
+        await begun(engine, 1)
+        for _ in range(5):
+            gone = asyncio.ensure_future(desk.generate(Request("gone"), GREEDY))
+            await asyncio.sleep(0.01)
+            gone.cancel()
+            await asyncio.sleep(0.01)
+        waiting = len(desk._waiting)
+        engine.go.set()
+        await first
+        return waiting, desk.under_way
+
+    assert asyncio.run(run()) == (0, 0)
 
 
 def test_a_closed_desk_takes_nothing(slow):
@@ -128,9 +166,9 @@ def test_what_is_written_makes_the_greedy_completion(engine):
     desk = Desk(engine, Limits())
 
     async def run():
-        pieces = [piece async for piece in desk.write(Request("What?"), GREEDY)]
+        *pieces, end = [piece async for piece in desk.write(Request("What?"), GREEDY)]
         (sample,) = await desk.generate(Request("What?"), GREEDY)
-        return "".join(pieces), sample.text
+        return ("".join(pieces), end.name), (sample.text, sample.finish_reason)
 
     try:
         written, whole = asyncio.run(run())
