@@ -95,8 +95,8 @@ def with_scans(number):
 def with_hidden_scans(number):
     """The same behind a marker that has no length, so that what follows is none."""
     content = with_scans(number)
-    first = content.index(b"\xff\xda")
-    return content[:first] + b"\xff\x01" + content[first:]
+    second = content.index(b"\xff\xda", content.index(b"\xff\xda") + 2)
+    return content[:second] + b"\xff\x01" + content[second:]
 
 
 def half(content):

@@ -77,10 +77,15 @@ def test_the_sampler_reads_this_process_and_writes_what_it_reads(tmp_path):
         lambda: {"own": [own]}, tmp_path / "a.csv", lambda: time.monotonic() - start, 0.02
     )
     sampler.start()
-    held = [(tmp_path / "a.csv").open() for _ in range(9)] if sampler.is_alive() else []
     until = time.monotonic() + 30
-    while len(sampler.samples) < 3 and time.monotonic() < until:
-        time.sleep(0.02)
+
+    def wait_for(number):
+        while len(sampler.samples) < number and time.monotonic() < until:
+            time.sleep(0.02)
+
+    wait_for(1)
+    held = [(tmp_path / "a.csv").open() for _ in range(9)]
+    wait_for(len(sampler.samples) + 2)
     sampler.end()
     last = sampler.samples[-1]
     assert last.handles == own.num_fds() + 1  # less the CSV file, which is closed by now
