@@ -46,8 +46,7 @@ class Asking:
             return self.categories[0]
         known = f"; the model was trained on {', '.join(self.categories)}"
         raise ValueError(
-            "say what the images show (--category WORD, as in bird)"
-            + (known if self.categories else "")
+            "say what the images show (category, as in bird)" + (known if self.categories else "")
         )
 
 

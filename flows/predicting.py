@@ -53,7 +53,7 @@ def predict(
     ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where it runs.")] = "auto",
 ) -> None:
-    """Say what images show: the answer, the rationale, the candidates, the votes.
+    """Say what images show: the answer, the rationale, the votes.
 
     Example: finer1 predict photos/ --category bird --out birds.csv
     """

@@ -182,7 +182,9 @@ def _fetch_from(url: str, fetch: _Fetch) -> None:
     try:
         publish_file(part, fetch.target)
     except OSError as error:
-        raise disk_full(part, part_size(part)) if is_disk_full(error) else error from error
+        if is_disk_full(error):
+            raise disk_full(part, part_size(part)) from error
+        raise
     forget_origin(part)
 
 

@@ -145,8 +145,10 @@ def _write(out: FileIO, chunk: bytes, part: Path, end: int | None) -> None:
         while rest:
             rest = rest[out.write(rest) :]
     except OSError as error:
-        done = part.stat().st_size
-        raise disk_full(part, (end or done) - done) if is_disk_full(error) else error from error
+        if is_disk_full(error):
+            done = part.stat().st_size
+            raise disk_full(part, (end or done) - done) from error
+        raise
 
 
 @contextmanager

@@ -157,9 +157,7 @@ class _Routes:
         try:
             way = asked_about(asking, names, asked.category)
         except ValueError as error:
-            raise bad_request(str(error).replace("--category WORD", "category"), "category") from (
-                error
-            )
+            raise bad_request(str(error), "category") from error
         prompt = Prompt(way.user, (image,), system=way.system)
         (greedy,) = await self._desk.generate(prompt, Sampling(1, 0.0, 1.0, asking.max_tokens))
         drawn: list[Sample] = []

@@ -88,7 +88,7 @@ def csv_line(item: Answered) -> str:
 
 
 def text_lines(item: Answered) -> Iterator[str]:
-    """The row for a terminal: the answer, its votes, the sections, the candidates."""
+    """The row for a terminal: the answer, its share of the votes, the sections, all votes."""
     yield item.image
     found = item.found
     if found is None:
