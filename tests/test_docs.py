@@ -122,3 +122,13 @@ def test_every_verb_has_a_line_in_the_readme():
     verbs = typer.main.get_command(app).commands
     told = " ".join(commands_of(ROOT / "README.md"))
     assert [verb for verb in verbs if f"finer1 {verb}" not in told] == []
+
+
+def test_the_messages_that_are_explained_are_said():
+    table = (ROOT / "docs/trouble.md").read_text().partition("## Not a message")[0]
+    told = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+    source = " ".join(p.read_text() for room in ("finer1", "flows", "tasks")
+                      for p in sorted((ROOT / room).rglob("*.py")))  # fmt: skip
+    source = re.sub(r'"\s+f?"', "", source)  # texts of several lines
+    assert len(told) > 10
+    assert [message for message in told if message not in source] == []
