@@ -1,0 +1,59 @@
+"""Bringing an exported folder to the Hugging Face hub, on request alone."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from finer1.manifest import check_folder
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+
+@dataclass(frozen=True)
+class Push:
+    """Where to."""
+
+    repository: str
+    """<owner>/<name>."""
+    kind: Literal["model", "dataset"]
+    is_private: bool
+    token: str
+    endpoint: str | None
+    """Of another hub; None for huggingface.co."""
+
+
+def check_repository(name: str) -> None:
+    """Raise ValueError for what is no name of a repository."""
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"--push {name}: write OWNER/NAME, as in lab/birds-3b")
+
+
+def push_folder(folder: Path, push: Push) -> str:
+    """Upload all files of an exported folder in one commit; the address of the repository.
+
+    A repository that is there keeps its visibility. Raises ValueError when a file is not as it was
+    exported, OSError, with what the hub says, when it refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    check_folder(folder)
+    hub = HfApi(endpoint=push.endpoint, token=push.token)
+    try:
+        made = hub.create_repo(
+            push.repository, repo_type=push.kind, private=push.is_private, exist_ok=True
+        )
+        hub.upload_folder(
+            folder_path=folder,
+            repo_id=push.repository,
+            repo_type=push.kind,
+            commit_message="Export of finer1",
+        )
+    except HfHubHTTPError as error:
+        said = str(error).strip().splitlines()[0]
+        raise OSError(
+            f"the hub refuses {push.repository}: {said}; the folder {folder} is whole, and the "
+            "same line goes on from there"
+        ) from error
+    return str(made)
