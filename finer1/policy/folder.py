@@ -63,8 +63,8 @@ def save_policy(
     """Write the trained model to `output`, with tokenizer, processor and template of `start`.
 
     bounds: of the images' pixels, to be written into the processor. Equal weights give equal
-    bytes. `output` is whole or absent, and has the hashes of its files. Adapters are merged, and are
-    in the folder ADAPTERS by themselves. Every process of a run must call it; the one with
+    bytes. `output` is whole or absent, and has the hashes of its files. Adapters are merged, and
+    are in the folder ADAPTERS by themselves. Every process of a run must call it; the one with
     `is_writer` writes.
     Raises OSError, with what is needed and what is free, when the disk is full.
     """

@@ -6,11 +6,11 @@ from finer1.export.audit import audit_rows
 from finer1.records import Rationale, write_jsonl
 
 SPLIT = {
-    **{"classes_seen": 42, "classes_unseen": 30, "training_images": 210, "overlap_images": 3},
-    **{"duplicates": 2, "duplicates_trained_and_evaluated": 1, "near_duplicates_test": 4},
-    **{"near_duplicates_validation": 5, "near_duplicates_truncated": 0},
-    **{"near_duplicate_distance": 6, "unseen_seen_elsewhere": 0},
-}
+    "classes_seen": 42, "classes_unseen": 30, "training_images": 210, "overlap_images": 3,
+    "duplicates": 2, "duplicates_trained_and_evaluated": 1, "near_duplicates_test": 4,
+    "near_duplicates_validation": 5, "near_duplicates_truncated": 0,
+    "near_duplicate_distance": 6, "unseen_seen_elsewhere": 0,
+}  # fmt: skip
 COUNTS = {
     "split": {f"split/{name}": value for name, value in SPLIT.items()},
     "cot": {"cot/kept": 40, "cot/asked": 42, "cot/samples": 48, "cot/classes": 42,
