@@ -6,14 +6,14 @@ from pathlib import Path
 from finer1.asking import Asking
 from finer1.export.card import ModelFacts
 from finer1.export.example import Example, drawn_example, run_example
-from finer1.export.folder import Source, count_parameters
+from finer1.export.folder import Source, adapted_model, count_parameters
 from finer1.export.golden import golden_answer
 from finer1.export.licence import read_licence
 from finer1.export.results import hub_dataset
 from finer1.images import decode_image
 from finer1.params import Params
 from finer1.recognition.reading import asked_about
-from flows.run_facts import RunFacts
+from flows.run_facts import LIMITS, RunFacts
 
 _TAGS = ("finer1", "fine-grained", "visual-recognition")
 _ELSEWHERE = "it was exported outside of the project that made it"
@@ -33,6 +33,7 @@ class Shown:
 def model_facts(
     name: str,
     source: Source,
+    weights: str,
     asking: Asking,
     run: RunFacts | None,
     hub_base: str | None,
@@ -40,7 +41,7 @@ def model_facts(
 ) -> tuple[ModelFacts, Path | None]:
     """The facts, and the folder of what the model was made from, where that is known.
 
-    hub_base: its id of the hub, as the user gave it. The model answers once for the example.
+    weights: SHA-256 of the model. hub_base: id of the hub of its base, as the user gave it. The model answers once for the example.
     Raises ValueError when it is not known with which word to ask, and for what is no image.
     """
     params = run.params if run else None
@@ -50,7 +51,9 @@ def model_facts(
     if hub_base is None and origin is not None and source.lora == "merged":
         hub_base = _hub_id(origin)
     ids = [hub_dataset(params, one)[0] for one in params.download.datasets] if params else []
-    made_from = source.base or origin or source.model
+    made_from = origin or source.model
+    if source.lora == "separate":
+        made_from = adapted_model(source.model)
     facts = ModelFacts(
         name=name,
         relation="finetune" if source.lora == "merged" else "adapter",
@@ -68,8 +71,8 @@ def model_facts(
         measured=run.measured if run else None,
         unmeasured=run.unmeasured if run else _ELSEWHERE,
         audit=run.audit if run else (),
-        limits=run.limits if run else (),
-        identity=run.identity if run else (),
+        limits=run.limits if run else LIMITS,
+        identity=[("weights (SHA-256)", weights), *(run.identity if run else ())],
     )
     return facts, origin
 

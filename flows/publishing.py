@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from finer1.export.folder import Source
     from finer1.export.pushing import Push
 
 _PLACE = Path("exports")
@@ -101,7 +100,7 @@ def run_export(request: ExportRequest, here: Path) -> None:
     push = _push(request.repository, "model", request.is_private)
     _settle(push)
     from finer1.asking import find_asking
-    from finer1.export.folder import check_source, check_target
+    from finer1.export.folder import Source, check_source, check_target
     from finer1.export.golden import quiet_environment
     from finer1.export.model import write_model
     from finer1.manifest import model_identity
@@ -109,15 +108,16 @@ def run_export(request: ExportRequest, here: Path) -> None:
     from flows.run_facts import read_run
 
     model = request.model or own_model(here)
-    source = _source(request, model, here)
+    source = Source(model, request.lora)
     out = request.out or _PLACE / f"finer1-{model.resolve().name}"
     check_source(source)
-    check_target(out, model, *([source.base] if source.base else []))
+    check_target(out, model)
     asking = find_asking(model)
-    run = read_run(here, model, model_identity(model))
+    weights = model_identity(model)
+    run = read_run(here, model, weights)
     name = request.repository.rpartition("/")[2] if request.repository else out.resolve().name
     shown = Shown(request.image, request.category, request.device)
-    facts, origin = model_facts(name, source, asking, run, request.base, shown)
+    facts, origin = model_facts(name, source, weights, asking, run, request.base, shown)
     if push and facts.licence is None:
         raise ValueError(
             "the licence of the base is not known, so that nothing is uploaded; put the base's own "
@@ -168,16 +168,6 @@ def run_rationales(request: RationalesRequest, here: Path) -> None:
         write_manifest(part)
     print(f"rows      {len(facts.rationales)}, {'with' if request.images else 'without'} images")
     _end(out, push)
-
-
-def _source(request: ExportRequest, model: Path, here: Path) -> "Source":
-    from finer1.export.folder import Source
-    from finer1.params import load_params
-
-    base = None
-    if request.lora == "separate" and (here / "params.yaml").is_file():
-        base = load_params(here / "params.yaml").paths.sft
-    return Source(model, request.lora, base)
 
 
 def _push(

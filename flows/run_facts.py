@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _TRAINING = {"tapo": "tapo", "sft": "sft"}
 """paths.<key> -> the stage that writes it."""
-_LIMITS = (
+LIMITS = (
     "Shown something that it does not know, it names a sub-category all the same.",
     "The rationale need not be why it gives its answer.",
 )
@@ -48,7 +48,7 @@ def read_run(here: Path, model: Path, weights: str) -> RunFacts | None:
     )
     stale = stale_stages(here)
     audit: list[tuple[str, str]] = []
-    limits = [*params.caveats(), *_LIMITS]
+    limits = [*params.caveats(), *LIMITS]
     why = f"{model} is no model that a stage of this project trains"
     if stage is not None:
         why = f"the stage {stage} would run again: finer1 run"
@@ -63,7 +63,7 @@ def read_run(here: Path, model: Path, weights: str) -> RunFacts | None:
         why = "the scores are of an earlier state of this project: finer1 run score"
     else:
         measured, rows = _measure(params, name)
-    identity = [("weights (SHA-256)", weights), *run_identity(here, params, stage, stale)]
+    identity = run_identity(here, params, stage, stale)
     return RunFacts(params, measured, rows, why, audit, limits, identity)
 
 
@@ -132,7 +132,8 @@ def _scored_as(params: Params, weights: str) -> str | None:
         if path.is_file():
             with path.open(encoding="utf-8") as rows:
                 first = json.loads(rows.readline() or "{}")
-            if weights in first.get("identity", "") and first.get("strategy") == "trained":
+            is_asked_so = first.get("strategy") == params.predict.strategy
+            if weights in first.get("identity", "") and is_asked_so:
                 return name
     return None
 

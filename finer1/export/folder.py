@@ -35,8 +35,6 @@ class Source:
     model: Path
     """Its folder."""
     lora: Lora
-    base: Path | None
-    """separate: folder of the model that the adapters belong to."""
 
 
 def check_source(source: Source) -> None:
@@ -50,11 +48,19 @@ def check_source(source: Source) -> None:
             f"{source.model} has no adapters to separate; train with them (finer1 run -S "
             "tapo.lora_rank=16), or export with --lora merged"
         )
-    if source.base is None or not (source.base / "config.json").is_file():
+    base = adapted_model(source.model)
+    if not (base / "config.json").is_file():
         raise ValueError(
-            f"the model that the adapters belong to is not at {source.base}; run the stage sft, "
-            "or export with --lora merged"
+            f"the model that the adapters belong to is not at {base}; run the stage sft, or export "
+            "with --lora merged"
         )
+
+
+def adapted_model(model: Path) -> Path:
+    """Folder of the model that the adapters beside some weights belong to."""
+    adapters = model / ADAPTERS
+    config = json.loads((adapters / _ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    return Path(os.path.normpath(adapters / config["base_model_name_or_path"]))
 
 
 def check_target(out: Path, *sources: Path) -> None:
@@ -94,9 +100,8 @@ def fill_folder(folder: Path, source: Source) -> None:
         if path.is_file() and is_wanted and not (is_separate and is_weight):
             shutil.copyfile(path, folder / path.name)
     if is_separate:
-        assert source.base is not None
         shutil.copytree(source.model / ADAPTERS, folder, dirs_exist_ok=True)
-        name_base(folder, os.path.relpath(source.base.resolve(), folder.resolve()))
+        name_base(folder, os.path.relpath(adapted_model(source.model).resolve(), folder.resolve()))
 
 
 def name_base(folder: Path, base: str) -> None:

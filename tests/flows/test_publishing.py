@@ -82,18 +82,6 @@ def test_a_model_is_exported_runs_apart_and_is_exported_again(model, tmp_path, m
 
 
 @pytest.mark.slow
-def test_weights_that_do_not_answer_alike_are_not_published(model, tmp_path, monkeypatch):
-    from finer1.export import golden
-
-    monkeypatch.chdir(tmp_path)
-    other = golden.Golden("<answer>elm wren</answer>", "elm wren", "float32", "tags")
-    monkeypatch.setattr("flows.model_facts.golden_answer", lambda *args: other)
-    result = export("--model", model, "--out", "out", "--category", "bird")
-    assert "answers otherwise in a fresh process" in str(result.exception)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
 def test_vllm_gives_the_answer_of_the_card(model, tmp_path, monkeypatch):
     pytest.importorskip("vllm", reason="vllm is not installed; setup/README.md, extras, says how")
     monkeypatch.chdir(tmp_path)

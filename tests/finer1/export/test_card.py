@@ -29,7 +29,7 @@ def test_results_have_their_interval_and_the_protocol(make_facts):
     card = model_card(make_facts())
     assert (
         "| open-world, seen classes | 336 questions, 42 classes | 88.1 [84.2, 92.0] | 90.0 |"
-        in (card)
+        in card
     )
     assert "- **Decoding.** greedy" in card
     assert "exact, % [95 % interval]" in card

@@ -61,9 +61,9 @@ def test_a_file_is_no_place_for_an_export(tmp_path):
 
 
 def test_there_are_no_adapters_to_separate(tiny_model):
-    check_source(Source(tiny_model, "merged", None))
+    check_source(Source(tiny_model, "merged"))
     with pytest.raises(ValueError, match="has no adapters to separate; train with them"):
-        check_source(Source(tiny_model, "separate", tiny_model))
+        check_source(Source(tiny_model, "separate"))
 
 
 def test_neither_pickles_nor_code_are_copied(tiny_model, tmp_path):
@@ -74,14 +74,14 @@ def test_neither_pickles_nor_code_are_copied(tiny_model, tmp_path):
         (model / path.name).symlink_to(path)
     for name in ("pytorch_model.bin", "modeling.py", "README.md", "training_args.pt"):
         (model / name).write_text("x")
-    fill_folder(out, Source(model, "merged", None))
+    fill_folder(out, Source(model, "merged"))
     copied = {path.name for path in out.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= copied
     assert not {path.suffix for path in out.iterdir()} & {".bin", ".py", ".md", ".pt"}
 
 
 def test_the_defaults_are_those_of_the_evaluation(tiny_model, asking, tmp_path):
-    write_defaults(tmp_path, Source(tiny_model, "merged", None), asking)
+    write_defaults(tmp_path, Source(tiny_model, "merged"), asking)
     config = json.loads((tmp_path / "generation_config.json").read_text())
     tokens = json.loads((tiny_model / "tokenizer.json").read_text())["added_tokens"]
     ids = {token["content"]: token["id"] for token in tokens}

@@ -3,7 +3,8 @@ from finer1.export.licence import Licence, copy_texts, read_licence
 
 def test_the_licence_is_read_from_the_front_matter(tmp_path, repository):
     (tmp_path / "README.md").write_text(
-        "---\nlicense: other\nlicense_name: qwen-research\nlicense_link: https://x.org/L\n---\n# A\n"
+        "---\nlicense: other\nlicense_name: qwen-research\n"
+        "license_link: https://x.org/L\n---\n# A\n"
     )
     found = read_licence(tmp_path)
     assert found == Licence("other", "qwen-research", "https://x.org/L")
