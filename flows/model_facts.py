@@ -41,7 +41,8 @@ def model_facts(
 ) -> tuple[ModelFacts, Path | None]:
     """The facts, and the folder of what the model was made from, where that is known.
 
-    weights: SHA-256 of the model. hub_base: id of the hub of its base, as the user gave it. The model answers once for the example.
+    weights: SHA-256 of the model. hub_base: id of the hub of its base, as the user gave it. The
+    model answers once for the example.
     Raises ValueError when it is not known with which word to ask, and for what is no image.
     """
     params = run.params if run else None
