@@ -1,11 +1,15 @@
 """`finer1 export`: the trained model, or its rationales, as a folder that others can use."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from finer1.inspection.findings import shown
+from tasks.exit_codes import FAILED
 
 if TYPE_CHECKING:
     from finer1.export.pushing import Push
@@ -92,8 +96,8 @@ def export(
 def run_export(request: ExportRequest, here: Path) -> None:
     """Write the folder, check it, say so, and upload it where that was asked for.
 
-    Raises ValueError for what cannot be exported, before a model is loaded; RuntimeError when the
-    folder does not answer as the project does.
+    Raises ValueError for what cannot be exported. Exits as failed when the folder does not answer
+    as the project does.
     """
     from flows.predicting import own_model
 
@@ -116,18 +120,20 @@ def run_export(request: ExportRequest, here: Path) -> None:
     weights = model_identity(model)
     run = read_run(here, model, weights)
     name = request.repository.rpartition("/")[2] if request.repository else out.resolve().name
-    shown = Shown(request.image, request.category, request.device)
-    facts, origin = model_facts(name, source, weights, asking, run, request.base, shown)
+    example = Shown(request.image, request.category, request.device)
+    facts, origin = model_facts(name, source, weights, asking, run, request.base, example)
     if push and facts.licence is None:
         raise ValueError(
             "the licence of the base is not known, so that nothing is uploaded; put the base's own "
             "README.md beside its weights"
         )
     by_dataset = (run.by_dataset, run.params) if run else None
-    said = write_model(
-        *(out, source, facts, asking, by_dataset, origin),
-        quiet_environment(os.environ, request.device),
-    )
+    environ = quiet_environment(os.environ, request.device)
+    try:
+        said = write_model(out, source, facts, asking, by_dataset, origin, environ)
+    except RuntimeError as error:
+        print(f"finer1: {shown(str(error))}", file=sys.stderr)
+        raise typer.Exit(FAILED) from error
     print(f"golden    {facts.example.origin}, in a fresh process: {said}")
     if facts.measured is None:
         print(f"results   none in the card: {facts.unmeasured}")
