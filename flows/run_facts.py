@@ -49,14 +49,15 @@ def read_run(here: Path, model: Path, weights: str) -> RunFacts | None:
     stale = stale_stages(here)
     audit: list[tuple[str, str]] = []
     limits = [*params.caveats(), *LIMITS]
-    why = f"{model} is no model that a stage of this project trains"
+    why = f"{model.name} is no model that a stage of this project trains"
     if stage is not None:
         why = f"the stage {stage} would run again: finer1 run"
         if stage not in stale:
             audit, warnings = _audit(params)
             limits = [*warnings, *limits]
     name = _scored_as(params, weights)
-    measured, rows = None, []
+    measured: Measured | None = None
+    rows: list[Result] = []
     if name is None:
         why = why if stage is None else "no predictions of these weights are here: finer1 run score"
     elif "score" in stale:

@@ -74,8 +74,6 @@ def model_card(facts: ModelFacts) -> str:
         library_name="transformers",
         pipeline_tag=TASK,
         base_model=facts.hub_base,
-        # The hub knows a relation only to a base that it has.
-        **({"base_model_relation": facts.relation} if facts.hub_base else {}),
         license=licence.license if licence else None,
         license_name=licence.license_name if licence else None,
         license_link=licence.license_link if licence else None,
@@ -85,6 +83,8 @@ def model_card(facts: ModelFacts) -> str:
         model_name=facts.name if index else None,
         eval_results=index or None,
     )
+    if facts.hub_base:  # the hub knows a relation only to a base that it has
+        data["base_model_relation"] = facts.relation
     page = render_page(
         "model_card.md",
         {
