@@ -15,7 +15,7 @@ from typing import Literal
 from finer1.asking import FILE, Asking
 from finer1.files import write_json
 from finer1.manifest import MANIFEST, damages
-from finer1.policy.adapters import ADAPTERS
+from finer1.policy.storage import ADAPTERS
 
 Lora = Literal["merged", "separate"]
 

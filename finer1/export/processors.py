@@ -11,7 +11,6 @@ from typing import Any
 
 from finer1.chat import chat_template
 from finer1.files import write_atomic, write_json
-from finer1.policy.folder import load_processor
 
 NEW_FORM = "processor_config.json"
 OLD_FORM = {
@@ -27,6 +26,8 @@ def complete_processor(folder: Path) -> None:
 
     What is there stays as it is. Raises ValueError for a model without a chat template.
     """
+    from finer1.policy.folder import load_processor
+
     processor = load_processor(folder)
     if not (folder / NEW_FORM).is_file():
         write_json(folder / NEW_FORM, _saved(processor, NEW_FORM))

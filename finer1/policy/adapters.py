@@ -17,8 +17,6 @@ from safetensors.torch import save_file
 
 from finer1.files import new_file, write_json
 
-ADAPTERS = "adapters"
-"""Folder in that of a model that was trained by adapters."""
 _NAME = ".default."
 """What PEFT calls the one adapter of a layer, inside of a model alone."""
 _IN_FILES = "base_model.model."

@@ -10,11 +10,11 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from finer1 import faults
 from finer1.files import check_space, new_folder
 from finer1.manifest import MANIFEST, check_folder, write_manifest
-from finer1.policy.adapters import ADAPTERS, adapter_weights, write_adapters
+from finer1.policy.adapters import adapter_weights, write_adapters
 from finer1.policy.families.interface import check_trainable, family_of, vision_parts
 from finer1.policy.image_bounds import NO_BOUNDS, Bounds, write_bounds
 from finer1.policy.sharding import collect_all
-from finer1.policy.storage import FLOAT32_PARAMETERS
+from finer1.policy.storage import ADAPTERS, FLOAT32_PARAMETERS
 from finer1.policy.vision_attention import batch_windows
 from finer1.policy.weights import named_weights
 

@@ -3,8 +3,9 @@ import json
 import pytest
 import torch
 
-from finer1.policy.adapters import ADAPTERS, add_adapters
+from finer1.policy.adapters import add_adapters
 from finer1.policy.folder import load_policy, save_policy
+from finer1.policy.storage import ADAPTERS
 from finer1.policy.weights import named_weights
 
 TARGETS = ("q_proj", "up_proj")
