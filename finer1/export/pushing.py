@@ -33,27 +33,30 @@ def push_folder(folder: Path, push: Push) -> str:
     """Upload all files of an exported folder in one commit; the address of the repository.
 
     A repository that is there keeps its visibility. Raises ValueError when a file is not as it was
-    exported, OSError, with what the hub says, when it refuses.
+    exported, OSError when the hub refuses, with what it says, or is away.
     """
-    from huggingface_hub import HfApi
+    import httpx
+    from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     check_folder(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     hub = HfApi(endpoint=push.endpoint, token=push.token)
     try:
         made = hub.create_repo(
             push.repository, repo_type=push.kind, private=push.is_private, exist_ok=True
         )
-        hub.upload_folder(
-            folder_path=folder,
-            repo_id=push.repository,
-            repo_type=push.kind,
+        # Not upload_folder, which parts a large one into several commits: whoever loads it in
+        # between would find half a model.
+        hub.create_commit(
+            push.repository,
+            [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files],
             commit_message="Export of finer1",
+            repo_type=push.kind,
         )
-    except HfHubHTTPError as error:
-        said = str(error).strip().splitlines()[0]
+    except (HfHubHTTPError, httpx.HTTPError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise OSError(
-            f"the hub refuses {push.repository}: {said}; the folder {folder} is whole, and the "
-            "same line goes on from there"
+            f"{push.repository} was not uploaded: {said}; {folder} is whole, run the same again"
         ) from error
     return str(made)

@@ -68,8 +68,9 @@ def hub(refuses=False):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
     """An exported folder."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     out = tmp_path / "birds"
     (out / ".eval_results").mkdir(parents=True)
     (out / "README.md").write_text("---\nlicense: mit\n---\n# Birds\n")
@@ -102,7 +103,8 @@ def test_every_file_goes_up_as_it_is_in_one_commit(folder, kind, is_private):
     }
     assert committed(server.asked) == expected
     (made,) = [json.loads(body) for path, body, _ in server.asked if path == "/api/repos/create"]
-    assert (made["name"], made["organization"], made["private"]) == ("birds", "lab", is_private)
+    assert (made["name"], made["organization"]) == ("birds", "lab")
+    assert made["visibility"] == ("private" if is_private else "public")
     assert made.get("type", "model") == kind
     assert {key for _, _, key in server.asked} == {f"Bearer {TOKEN}"}
 
@@ -110,8 +112,15 @@ def test_every_file_goes_up_as_it_is_in_one_commit(folder, kind, is_private):
 def test_what_the_hub_refuses_is_said_and_the_token_is_not(folder):
     with hub(refuses=True) as server, pytest.raises(OSError) as raised:
         push_folder(folder, Push("lab/birds", "model", True, TOKEN, server.address))
-    assert "the hub refuses lab/birds: " in str(raised.value)
+    assert "lab/birds was not uploaded: " in str(raised.value)
     assert TOKEN not in str(raised.value)
+
+
+def test_a_hub_that_is_away_is_said(folder):
+    with hub() as server:
+        address = server.address
+    with pytest.raises(OSError, match="lab/birds was not uploaded: "):
+        push_folder(folder, Push("lab/birds", "model", True, TOKEN, address))
 
 
 def test_a_folder_that_was_changed_is_not_uploaded(folder):
