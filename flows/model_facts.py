@@ -10,7 +10,9 @@ from finer1.export.folder import Source, adapted_model, count_parameters
 from finer1.export.golden import golden_answer
 from finer1.export.licence import read_licence
 from finer1.export.results import hub_dataset
+from finer1.export.training import describe_training, describe_writing
 from finer1.images import decode_image
+from finer1.manifest import model_identity
 from finer1.params import Params
 from finer1.recognition.reading import asked_about
 from flows.run_facts import LIMITS, RunFacts
@@ -30,6 +32,13 @@ class Shown:
     """auto, cpu or cuda."""
 
 
+def licensed_folder(source: Source, run: RunFacts | None) -> Path:
+    """Folder of the model whose licence holds: the source where it has a card, else its base."""
+    if run is None or run.stage is None or (source.model / "README.md").is_file():
+        return source.model
+    return run.params.paths.base
+
+
 def model_facts(
     name: str,
     source: Source,
@@ -38,29 +47,32 @@ def model_facts(
     run: RunFacts | None,
     hub_base: str | None,
     shown: Shown,
-) -> tuple[ModelFacts, Path | None]:
-    """The facts, and the folder of what the model was made from, where that is known.
+) -> ModelFacts:
+    """The facts; of a model that the run did not train, nothing of the run but results.
 
     weights: SHA-256 of the model. hub_base: id of the hub of its base, as the user gave it. The
     model answers once for the example.
     Raises ValueError when it is not known with which word to ask, and for what is no image.
     """
-    params = run.params if run else None
+    stage = run.stage if run else None
+    params = run.params if run and run.stage else None
     example = _example(shown, asking, params)
-    origin = params.paths.base if params else None
-    has_card = (source.model / "README.md").is_file()
-    if hub_base is None and origin is not None and source.lora == "merged":
-        hub_base = _hub_id(origin)
+    if hub_base is None and params is not None and source.lora == "merged":
+        hub_base = hub_id(params.paths.base)
     ids = [hub_dataset(params, one)[0] for one in params.download.datasets] if params else []
-    made_from = origin or source.model
+    made_from, tried_on = (params.paths.base if params else source.model), None
     if source.lora == "separate":
         made_from = adapted_model(source.model)
-    facts = ModelFacts(
+        tried_on = (made_from.name, model_identity(made_from))
+    return ModelFacts(
         name=name,
         relation="finetune" if source.lora == "merged" else "adapter",
         base=hub_base or f"{made_from.name}, a model that is not on the hub",
         hub_base=hub_base,
-        licence=read_licence(source.model if has_card or origin is None else origin),
+        tried_on=tried_on,
+        writes=describe_writing(params, stage, asking.strategy),
+        training=describe_training(params, stage),
+        licence=read_licence(licensed_folder(source, run)),
         datasets=[item for item in ids if not item.startswith("local/")],
         tags=_TAGS,
         num_parameters=count_parameters(source.model),
@@ -71,11 +83,14 @@ def model_facts(
         golden=golden_answer(source.model, example.image, example.category, asking, shown.device),
         measured=run.measured if run else None,
         unmeasured=run.unmeasured if run else _ELSEWHERE,
+        untold=run.untold if run else _ELSEWHERE,
         audit=run.audit if run else (),
         limits=run.limits if run else LIMITS,
-        identity=[("weights (SHA-256)", weights), *(run.identity if run else ())],
+        identity=[
+            (f"{'weights' if tried_on is None else 'merged weights'} (SHA-256)", weights),
+            *(run.identity if run else ()),
+        ],
     )
-    return facts, origin
 
 
 def _example(shown: Shown, asking: Asking, params: Params | None) -> Example:
@@ -90,7 +105,7 @@ def _example(shown: Shown, asking: Asking, params: Params | None) -> Example:
     return drawn_example(asking.category(shown.category or first))
 
 
-def _hub_id(base: Path) -> str | None:
+def hub_id(base: Path) -> str | None:
     """Id of the hub of a base, where the zoo has one of its name."""
     import finer1.zoo
     from finer1.zoo.entry import read_entry

@@ -47,7 +47,7 @@ def read_rationales(here: Path, name: str, licence: str | None) -> "tuple[Params
         images=images,
         yields=read_yields(paths.cot_yield),
         filters=[*filters, ("review.mode", params.review.mode)],
-        audit=audit_rows(params),
-        identity=run_identity(here, params, "review", stale),
+        audit=audit_rows(params, has_tapo=False),
+        identity=run_identity(here, params, "review"),
     )
     return params, facts

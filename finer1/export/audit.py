@@ -9,19 +9,26 @@ from typing import Any
 from finer1.params import Params
 from finer1.records import Rationale, read_jsonl
 
-_STAGES = ("split", "cot", "review", "sft", "tapo")
+_STAGES = ("split", "cot", "review", "sft")
 _REJECTED = "cot/rejected_"
 
 
-def audit_rows(params: Params) -> list[tuple[str, str]]:
-    """(what, count in words) of data, split, teacher and review; files as params.paths has them."""
+def audit_rows(params: Params, has_tapo: bool) -> list[tuple[str, str]]:
+    """(what, count in words) of data, split, teacher and review; files as params.paths has them.
+
+    has_tapo: what is told of was trained by TAPO, too.
+    """
     paths = params.paths
     counts: dict[str, float] = {}
     for stage in _STAGES:
         counts |= _json(paths.metrics / f"{stage}.json")
     rationales = read_jsonl(paths.reviewed, Rationale)
     audit = _json(paths.audit)
-    return [*_data_rows(audit), *_split_rows(params, counts), *_teacher_rows(counts, rationales)]
+    return [
+        *_data_rows(audit),
+        *_split_rows(params, counts, has_tapo),
+        *_teacher_rows(counts, rationales),
+    ]
 
 
 def _data_rows(audit: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -35,19 +42,25 @@ def _data_rows(audit: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
 
 
-def _split_rows(params: Params, counts: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+def _split_rows(
+    params: Params, counts: Mapping[str, float], has_tapo: bool
+) -> Iterator[tuple[str, str]]:
     split = {name.removeprefix("split/"): int(value) for name, value in counts.items()}
     yield (
         "sub-categories",
         f"{split['classes_seen']} seen in training, {split['classes_unseen']} unseen",
     )
     most = "at most " if params.split.overlap else ""
-    yield (
-        "shots (images per seen sub-category)",
-        f"{most}{params.split.sft_shots} for SFT, {most}{params.split.tapo_shots} for TAPO",
-    )
-    shared = split["overlap_images"]
-    yield "images trained on", f"{split['training_images']}, {shared} of them in SFT and in TAPO"
+    shots = f"{most}{params.split.sft_shots} for SFT"
+    if has_tapo:
+        shots = f"{shots}, {most}{params.split.tapo_shots} for TAPO"
+    yield "shots (images per seen sub-category)", shots
+    if has_tapo:
+        shared = split["overlap_images"]
+        yield (
+            "images trained on",
+            f"{split['training_images']}, {shared} of them in SFT and in TAPO",
+        )
     yield (
         "equal files with other parts or labels",
         f"{split['duplicates']} pairs, {split['duplicates_trained_and_evaluated']} of them trained "
@@ -55,9 +68,10 @@ def _split_rows(params: Params, counts: Mapping[str, float]) -> Iterator[tuple[s
     )
     least = "at least " if split["near_duplicates_truncated"] else ""
     yield (
-        "near-duplicates of a training image",
-        f"{least}{split['near_duplicates_test']} test and {split['near_duplicates_validation']} "
-        f"validation images (perceptual hashes at most {split['near_duplicate_distance']} of 64 "
+        "near-duplicates of training images",
+        f"{least}{split['near_duplicates_test']} pairs with a test and "
+        f"{split['near_duplicates_validation']} with a validation image "
+        f"(perceptual hashes at most {split['near_duplicate_distance']} of 64 "
         "bits apart)",
     )
     if split["unseen_seen_elsewhere"]:

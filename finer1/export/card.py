@@ -1,6 +1,7 @@
 """The card of an exported model: front matter for the hub, and a page for people."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,12 @@ class ModelFacts:
     """What it was made from, in words."""
     hub_base: str | None
     """The same by its id of the hub, where it has one."""
+    tried_on: tuple[str, str] | None
+    """(name, SHA-256) of the model that adapters were tried on; None for a whole model."""
+    writes: str
+    """What it does when it is asked, in words."""
+    training: str
+    """How it was trained, in sentences."""
     licence: Licence | None
     datasets: Sequence[str]
     """Ids of the hub, of those that were copied from there."""
@@ -59,6 +66,8 @@ class ModelFacts:
     measured: Measured | None
     unmeasured: str
     """Why there are no results, where there are none."""
+    untold: str
+    """Why nothing is told of the training data, where that is so."""
     audit: Sequence[tuple[str, str]]
     """What it was trained on; empty where no run says so."""
     limits: Sequence[str]
@@ -97,6 +106,7 @@ def model_card(facts: ModelFacts) -> str:
             else "",
             "user": _literal(facts.asked.user),
             "system": _literal(facts.asked.system) if facts.asked.system else None,
+            "served": Markup(shlex.quote(" ".join(facts.name.split()))),
             "expected": Markup(facts.golden.raw.replace("```", "'''")),  # in a block of text
         },
     )
@@ -114,6 +124,7 @@ def render_page(template: str, values: Mapping[str, object]) -> str:
         keep_trailing_newline=True,
         finalize=_plain,
     )
+    environment.filters["code"] = _code
     return environment.get_template(template).render(values)
 
 
@@ -131,12 +142,21 @@ def _cells(measured: Measured | None) -> list[tuple[str, str, str, str]]:
 
 
 def _plain(value: object) -> object:
-    """Text of which Markdown makes no tags; quotes stay as they are."""
+    """One line of text of which Markdown makes no tag, cell or code; quotes stay as they are."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return Markup(value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    text = " ".join(value.split()).replace("&", "&amp;")
+    for sign in "<>|`":
+        text = text.replace(sign, f"&#{ord(sign)};")
+    return Markup(text)
+
+
+def _code(value: object) -> Markup:
+    """A span of code on one line, in a cell of a table too; entities would be shown as they are."""
+    text = " ".join(str(value).split()).replace("`", "'").replace("|", "\\|")
+    return Markup(f"`{text}`")
 
 
 def _literal(text: str) -> Markup:
-    """A string literal of Python and of JSON; it is put into code."""
-    return Markup(json.dumps(text))
+    """A string literal of Python and of JSON, which cannot end the block that it is put into."""
+    return Markup(json.dumps(text).replace("`", "\\u0060"))

@@ -1,5 +1,6 @@
 """The check that ends an export: the card's own example, run apart, answers as the project does."""
 
+import gc
 import re
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from finer1.evaluation.reading import read_completion
 from finer1.lifetime import dying_with_parent
 from finer1.recognition.reading import asked_about
 
-_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-_AUTO = 'dtype="auto"'
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FENCE = "```python"
+_TIMEOUT_S = 3600.0
+"""Of the fresh process: far beyond what loading a model and one answer take."""
 
 
 @dataclass(frozen=True)
@@ -40,35 +43,46 @@ def golden_answer(
     recognizer = Recognizer.load(model, device, asking)
     found = recognizer.predict(image, category=category)
     dtype = recognizer.identity.split(":")[1]
+    del recognizer
+    _free_memory()  # the fresh process loads the model again
     return Golden(found.raw, found.answer, dtype, asked_about(asking, (), category).answer_from)
 
 
 def card_block(card: str) -> str:
-    """The Python of a card. Raises ValueError when there is none."""
+    """The Python of a card, which is run. Raises ValueError unless there is exactly one block."""
     found = _BLOCK.search(card)
     if found is None:
         raise ValueError("the card has no block of Python")
+    if card.count(_FENCE) != 1:
+        raise ValueError("the card has more than one block of Python: something brought its own")
     return found[1]
 
 
 def run_block(
-    block: str, folder: Path, environ: Mapping[str, str], timeout_s: float | None = None
+    block: str, folder: Path, environ: Mapping[str, str], timeout_s: float = _TIMEOUT_S
 ) -> str:
     """What a block prints, run in the folder by a fresh Python that knows no path of this one.
 
-    Nothing is fetched. Raises RuntimeError with the last line of its errors when it fails.
+    Nothing is fetched, and it knows no token. Raises RuntimeError with the last line of its errors
+    when it fails, or has not ended after timeout_s.
     """
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", block],
-        cwd=folder,
-        env={**environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        preexec_fn=dying_with_parent(),
-    )
+    known = {name: value for name, value in environ.items() if not name.endswith("TOKEN")}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-X", "utf8", "-c", block],
+            cwd=folder,
+            env={**known, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout_s,
+            check=False,
+            preexec_fn=dying_with_parent(),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(
+            f"the exported folder has not answered in a fresh process after {timeout_s:g} s"
+        ) from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise RuntimeError(f"the exported folder does not answer in a fresh process: {last}")
@@ -80,12 +94,11 @@ def check_golden(
 ) -> str:
     """A sentence on the folder's answer in a fresh process, which is that of the project.
 
-    The card's block runs as it is, in the number format of the evaluation. is_exact: every word
-    must be the same; adapters that are not merged round sums otherwise, and the answer must.
+    The card's block runs as it is. is_exact: every word must be the same; adapters that are not
+    merged round sums otherwise, and the answer must.
     Raises RuntimeError when it is not.
     """
-    block = card_block(card).replace(_AUTO, f'dtype="{golden.dtype}"')
-    raw = run_block(block, folder, environ)
+    raw = run_block(card_block(card), folder, environ)
     if raw == golden.raw:
         said = "no answer" if golden.answer is None else golden.answer
         return f"{said}, word for word as the project's own decoder ({golden.dtype})"
@@ -106,6 +119,14 @@ def quiet_environment(environ: Mapping[str, str], device: str) -> dict[str, str]
     """
     kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
     return {**kept, "CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else kept
+
+
+def _free_memory() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _short(text: str) -> str:

@@ -29,4 +29,9 @@ _TERMS = {
 
 def terms_of(dataset: str) -> Terms:
     """The terms of a dataset of a run; those of one's own images are for their owner to say."""
-    return _TERMS.get(dataset, Terms("images of one's own; their owner decides", True))
+    return _TERMS.get(dataset, Terms("images of one's own; their owner decides", False))
+
+
+def is_own(dataset: str) -> bool:
+    """Whether it is none of the published datasets, so that its owner decides."""
+    return dataset not in _TERMS

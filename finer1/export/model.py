@@ -22,13 +22,13 @@ def write_model(
     facts: ModelFacts,
     asking: Asking,
     by_dataset: tuple[list[Result], Params] | None,
-    licence_texts: Path | None,
+    licence_texts: Path,
     environ: Mapping[str, str],
 ) -> str:
     """Write the folder, which is whole or absent; a sentence on its answer in a fresh process.
 
     by_dataset: results for .eval_results, and the run's parameters. licence_texts: folder of the
-    model that it was made from. environ: of the fresh process. Adapters are tried on the base of
+    model whose licence it is. environ: of the fresh process. Adapters are tried on the base of
     this disk, and name that of the hub afterwards where the facts have one.
     Raises RuntimeError when the answer is not the project's own: nothing is written then.
     """
@@ -38,8 +38,7 @@ def write_model(
         complete_processor(part)
         write_defaults(part, source, asking)
         facts.example.image.save(part / FILE, "PNG")
-        if licence_texts is not None:
-            copy_texts(licence_texts, part)
+        copy_texts(licence_texts, part)
         card = model_card(facts)
         write_atomic(part / "README.md", card.encode())
         if facts.measured is not None and by_dataset is not None:

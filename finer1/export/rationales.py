@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from finer1.export.card import render_page
-from finer1.export.image_terms import Terms, terms_of
+from finer1.export.image_terms import is_own, terms_of
 from finer1.files import write_atomic
 from finer1.records import ClassKey, ImageRecord, Rationale
 from finer1.teacher.yields import ClassYield, add_yields
@@ -42,13 +42,23 @@ class RationaleFacts:
         return sorted({self.images[row.image_id].dataset for row in self.rationales})
 
 
-def check_images(datasets: Sequence[str]) -> None:
-    """Raise ValueError, naming them, when there are datasets whose images may not be passed on."""
-    held = [f"{name} ({terms_of(name).words})" for name in datasets if not _may_go(name)]
-    if held:
+def check_images(datasets: Sequence[str], are_mine: bool) -> None:
+    """Raise ValueError, naming them, when there are datasets whose images may not be passed on.
+
+    are_mine: who exports owns the images of all datasets that are not published ones.
+    """
+    held = [name for name in datasets if not terms_of(name).may_be_passed_on]
+    published = [name for name in held if not is_own(name)]
+    if published:
+        told = ", ".join(f"{name} ({terms_of(name).words})" for name in published)
         raise ValueError(
-            f"the images of {', '.join(held)} may not be passed on; leave --images out: the rows "
-            "have ids and SHA-256"
+            f"the images of {told} may not be passed on; leave --images out: the rows have ids and "
+            "SHA-256"
+        )
+    if held and not are_mine:
+        raise ValueError(
+            f"the images of {', '.join(held)} are for their owner to pass on; add "
+            "--images-are-mine if that is you, or leave --images out"
         )
 
 
@@ -60,11 +70,9 @@ def write_rationales(
 ) -> None:
     """Write rows and card; images too where content_of gives their bytes.
 
-    complete: the text that SFT learns from a rationale. content_of: bytes of the file of an id.
-    Raises ValueError as check_images.
+    complete: the text that SFT learns from a rationale. content_of: bytes of the file of an id,
+    given for images that check_images lets pass.
     """
-    if content_of is not None:
-        check_images(facts.datasets)
     rows = list(_rows(facts, complete, has_images=content_of is not None))
     lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     write_atomic(folder / (_IMAGE_ROWS if content_of else _TEXT_ROWS), lines.encode())
@@ -146,8 +154,3 @@ def _fields(has_images: bool) -> list[tuple[str, str]]:
         ("attempts", "samples drawn until one passed the filters"),
         ("teacher", "who wrote it"),
     ]
-
-
-def _may_go(dataset: str) -> bool:
-    terms: Terms = terms_of(dataset)
-    return terms.may_be_passed_on

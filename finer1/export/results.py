@@ -14,6 +14,7 @@ from finer1.report.table import ORDERS, percent
 
 TASK = "image-text-to-text"
 _HUB = "hub:"
+_LOCAL = "local/"
 _STRICT = "one closed answer with exactly the right name"
 
 
@@ -68,7 +69,7 @@ def hub_dataset(params: Params, dataset: str) -> tuple[str, str | None]:
     """Id and revision of a dataset of the run; `local/<name>` for one that is not from the hub."""
     official = params.download.official(dataset)
     if official is None or not official.source.startswith(_HUB):
-        return f"local/{dataset}", None
+        return f"{_LOCAL}{dataset}", None
     name, _, revision = official.source.removeprefix(_HUB).partition("@")
     return name, revision or None
 
@@ -106,9 +107,11 @@ def model_index(results: Sequence[Result], params: Params, confidence: float) ->
 def write_entries(
     folder: Path, results: Sequence[Result], params: Params, confidence: float
 ) -> None:
-    """Write .eval_results/<dataset>.yaml, the hub's present form, for each dataset."""
+    """Write .eval_results/<dataset>.yaml, the hub's present form, for each dataset of the hub."""
     for dataset in dict.fromkeys(row.dataset for row in results):
         name, revision = hub_dataset(params, dataset)
+        if name.startswith(_LOCAL):
+            continue
         entries = [
             EvalResultEntry(
                 dataset_id=name,
