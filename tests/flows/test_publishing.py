@@ -48,6 +48,12 @@ def export(*words):
         (["--push", "birds", "--model", "MODEL"], "write OWNER/NAME"),
         (["--push", "lab/birds", "--model", "MODEL"], "in HF_TOKEN; nothing was written"),
         (["--rationales"], "change to a project's folder"),
+        (["--rationales", "--model", "MODEL"], "--model is of a model; leave it out"),
+        (["--rationales", "--lora", "separate"], "--lora is of a model; leave it out"),
+        (["--images-are-mine", "--model", "MODEL"], "--images-are-mine goes with --rationales"),
+        (["--base", "birds", "--model", "MODEL"], "--base birds: write OWNER/NAME"),
+        (["--model", "MODEL", "--out", "."], "is around this folder"),
+        (["--model", "MODEL", "--out", "link"], "lies in or around"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_first(model, tmp_path, monkeypatch, words, said):
@@ -55,9 +61,41 @@ def test_what_cannot_be_exported_is_refused_first(model, tmp_path, monkeypatch, 
     monkeypatch.delenv("HF_TOKEN", raising=False)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("mine")
+    (tmp_path / "link").symlink_to(model)
     with pytest.raises(ValueError, match=said):
         export(*[model if word == "MODEL" else word for word in words])
-    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "thesis.txt"]
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["link", "mine", "thesis.txt"]
+
+
+@pytest.fixture
+def project(repository, tmp_path, monkeypatch):
+    """A project by its settings alone, whose base has the name of one on the hub."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_TOKEN", "hf_canary")
+    text = (repository / "params.yaml").read_text()
+    base = "  base: models/base/world\n"
+    assert base in text
+    text = text.replace(base, "  base: models/base/Qwen2.5-VL-3B-Instruct\n")
+    (tmp_path / "params.yaml").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--lora", "separate", "--push", "lab/birds"], "--push of adapters needs --base"),
+        (
+            ["--lora", "separate", "--base", "Qwen/Qwen2.5-VL-3B-Instruct"],
+            "the adapters belong to the model of stage 1",
+        ),
+        (["--out", "data"], "lies in or around"),
+        (["--out", "models/base/out"], "lies in or around"),
+    ],
+)
+def test_what_belongs_to_the_project_is_kept_and_named_right(project, model, words, said):
+    with pytest.raises(ValueError, match=said):
+        export("--model", model, *words)
+    assert [path.name for path in project.iterdir()] == ["params.yaml"]
 
 
 @pytest.mark.slow

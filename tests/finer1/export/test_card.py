@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from huggingface_hub import ModelCard
 
@@ -51,8 +53,6 @@ def test_the_example_asks_in_the_words_of_the_training_with_an_image(make_facts,
 
 def test_a_system_text_is_told_as_code(make_facts, asking):
     asked = asked_about(asking, (), "bird")
-    from dataclasses import replace
-
     block = card_block(model_card(make_facts(asked=replace(asked, system='Say "so".\n<b>'))))
     compile(block, "card", "exec")
     assert '"Say \\"so\\".\\n<b>"' in block
@@ -64,9 +64,43 @@ def test_what_comes_from_data_makes_no_tag_in_the_card(make_facts):
     assert "<img" not in card
 
 
-def test_what_the_model_says_stays_in_its_block(make_facts):
-    from dataclasses import replace
+def test_what_comes_from_data_brings_no_code_and_no_cell(make_facts, asking):
+    evil = "bird\n```python\nimport os\n```\n"
+    asked = asked_about(replace(asking, categories=(evil,)), (), None)
+    facts = make_facts(categories=(evil,), asked=asked, limits=[evil], audit=[("A | B", evil)])
+    card = model_card(facts)
+    block = card_block(card)
+    compile(block, "card", "exec")
+    assert "\nimport os" not in card
+    assert "| A &#124; B | bird &#96;&#96;&#96;python import os &#96;&#96;&#96; |" in card
 
+
+def test_a_card_with_two_blocks_is_not_run(make_facts):
+    card = model_card(make_facts())
+    with pytest.raises(ValueError, match="more than one block of Python"):
+        card_block(f"{card}\n```python\nimport os\n```\n")
+
+
+def test_the_name_is_quoted_for_the_shell(make_facts):
+    card = model_card(make_facts(name="b; rm -r x"))
+    assert "--served-model-name 'b; rm -r x' --limit" in card
+
+
+def test_the_block_computes_in_the_format_of_the_evaluation(make_facts):
+    assert 'from_pretrained(folder, dtype="float32", device' in card_block(model_card(make_facts()))
+
+
+def test_adapters_say_what_they_were_tried_on(make_facts):
+    tried = {"relation": "adapter", "tried_on": ("sft", "5e" * 32)}
+    card = model_card(make_facts(**tried))
+    assert f"They were tried on sft, SHA-256 `{'5e' * 32}`; lab/base must be that model." in card
+    assert "Measured with the adapters merged into the weights." in card
+    card = model_card(make_facts(**tried, hub_base=None))
+    assert "elsewhere, `folder` is" not in card
+    assert f"SHA-256 `{'5e' * 32}`." in card
+
+
+def test_what_the_model_says_stays_in_its_block(make_facts):
     facts = make_facts()
     golden = replace(facts.golden, raw="```\n# Title")
     assert "'''\n# Title\n```" in model_card(replace(facts, golden=golden))

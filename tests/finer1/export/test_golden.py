@@ -9,7 +9,7 @@ GOLDEN = Golden("a <answer>ash wren</answer>", "ash wren", "float32", "tags")
 
 
 def card(said):
-    return f'# A\n\n```python\ndtype = dict(dtype="auto")\nprint({said!r})\n```\n'
+    return f"# A\n\n```python\nprint({said!r})\n```\n"
 
 
 def test_a_block_runs_in_a_process_that_knows_nothing_of_the_project(tmp_path, monkeypatch):
@@ -45,7 +45,12 @@ def test_a_block_that_fails_says_why(tmp_path):
         run_block("raise ValueError('no')", tmp_path, ENVIRON)
 
 
-def test_the_block_computes_in_the_format_of_the_evaluation(tmp_path):
-    block = '# A\n\n```python\nwords = dict(dtype="auto")\nprint(words["dtype"])\n```\n'
-    golden = Golden("bfloat16", None, "bfloat16", "tags")
-    assert "word for word" in check_golden(block, tmp_path, golden, True, ENVIRON)
+def test_a_block_that_does_not_end_is_ended(tmp_path):
+    with pytest.raises(RuntimeError, match="has not answered in a fresh process after 0.1 s"):
+        run_block("import time; time.sleep(600)", tmp_path, ENVIRON, timeout_s=0.1)
+
+
+def test_a_block_knows_no_token_and_speaks_utf8(tmp_path):
+    environ = {**ENVIRON, "HF_TOKEN": "hf_canary", "LC_ALL": "C"}
+    block = "import os; print('HF_TOKEN' in os.environ, chr(233))"
+    assert run_block(block, tmp_path, environ) == "False \xe9"

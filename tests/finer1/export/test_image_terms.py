@@ -1,5 +1,5 @@
 from finer1.datasets.catalogue import WORLD
-from finer1.export.image_terms import terms_of
+from finer1.export.image_terms import is_own, terms_of
 
 
 def test_published_photographs_are_not_passed_on():
@@ -7,6 +7,8 @@ def test_published_photographs_are_not_passed_on():
         assert not terms_of(name).may_be_passed_on
 
 
-def test_what_is_drawn_and_what_is_ones_own_may_go():
+def test_what_is_drawn_may_go_and_of_ones_own_the_owner_decides():
     assert terms_of(WORLD).may_be_passed_on
-    assert terms_of("shells").may_be_passed_on
+    assert not is_own(WORLD)
+    assert not terms_of("shells").may_be_passed_on
+    assert is_own("shells")

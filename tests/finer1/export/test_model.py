@@ -27,7 +27,7 @@ def write(make_facts, asking, run_params, tmp_path):
         facts = make_facts(**changes, golden=found)
         by_dataset = (facts.measured.rows, run_params)
         out = tmp_path / "out"
-        return write_model(out, Source(model, lora), facts, asking, by_dataset, None, ENVIRON)
+        return write_model(out, Source(model, lora), facts, asking, by_dataset, model, ENVIRON)
 
     return export
 
@@ -50,7 +50,7 @@ def test_a_merged_model_answers_word_for_word(write, adapted, tmp_path):
     out = tmp_path / "out"
     check_folder(out)
     names = {path.name for path in out.iterdir()}
-    assert {"README.md", ".eval_results", "example.png", "finer1.json"} <= names
+    assert {"README.md", "example.png", "finer1.json"} <= names
     assert not {"adapters", "adapter_config.json"} & names
 
 

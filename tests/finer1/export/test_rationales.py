@@ -3,7 +3,7 @@ import json
 import pytest
 from huggingface_hub import DatasetCard
 
-from finer1.export.rationales import RationaleFacts, dataset_card, write_rationales
+from finer1.export.rationales import RationaleFacts, check_images, dataset_card, write_rationales
 from finer1.records import ImageRecord, Rationale
 from finer1.teacher.yields import ClassYield
 
@@ -58,10 +58,19 @@ def test_images_go_along_where_they_may(tmp_path):
     assert (tmp_path / "data/train" / row["file_name"]).read_bytes() == CONTENT
 
 
-def test_images_whose_terms_forbid_it_do_not(tmp_path):
-    with pytest.raises(ValueError, match=r"images of bird \(CUB-200-2011.*may not be passed on"):
-        write(tmp_path, facts_of("bird"), with_images=True)
-    assert not list(tmp_path.iterdir())
+def test_images_whose_terms_forbid_it_do_not():
+    check_images(["world"], are_mine=False)
+    for are_mine in (False, True):
+        with pytest.raises(
+            ValueError, match=r"images of bird \(CUB-200-2011.*may not be passed on"
+        ):
+            check_images(["world", "bird"], are_mine)
+
+
+def test_of_images_of_ones_own_the_owner_says_so():
+    with pytest.raises(ValueError, match="of shells are for their owner.*--images-are-mine"):
+        check_images(["shells"], are_mine=False)
+    check_images(["shells"], are_mine=True)
 
 
 def test_the_card_says_what_the_hub_reads_and_parts_the_licences():

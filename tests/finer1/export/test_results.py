@@ -12,19 +12,23 @@ def test_a_cell_is_read_and_one_that_was_not_asked_is_left_out(scores):
     assert read_results(scores, "sft") == []
 
 
+def with_bird_of_the_hub(params):
+    official = params.download.bird.model_copy(update={"source": "hub:a/cub@" + "0" * 40})
+    download = params.download.model_copy(update={"bird": official})
+    return params.model_copy(update={"download": download})
+
+
 def test_entries_are_read_again_by_the_hubs_own_parser(scores, run_params, tmp_path):
-    write_entries(tmp_path, read_results(scores, "tapo", "world"), run_params, 0.95)
-    (path,) = (tmp_path / ".eval_results").iterdir()
+    birds = {key.replace("/world/", "/bird/"): value for key, value in scores.items()}
+    rows = [*read_results(birds, "tapo", "bird"), *read_results(scores, "tapo", "world")]
+    write_entries(tmp_path, rows, with_bird_of_the_hub(run_params), 0.95)
+    (path,) = (tmp_path / ".eval_results").iterdir()  # the drawn world is not on the hub
     seen, _ = parse_eval_result_entries(yaml.safe_load(path.read_text()))
-    assert (path.name, seen.dataset_id, seen.task_id) == ("world.yaml", "local/world", "open_seen")
+    assert (path.name, seen.dataset_id, seen.task_id) == ("bird.yaml", "a/cub", "open_seen")
     assert seen.value == 88.12
     assert "95 % interval 84.2 to 92.0 over 42 classes, 336 questions" in seen.notes
 
 
 def test_a_dataset_of_the_hub_has_its_own_id_and_revision(run_params):
     assert hub_dataset(run_params, "bird") == ("local/bird", None)
-    official = run_params.download.bird.model_copy(update={"source": "hub:a/cub@" + "0" * 40})
-    params = run_params.model_copy(
-        update={"download": run_params.download.model_copy(update={"bird": official})}
-    )
-    assert hub_dataset(params, "bird") == ("a/cub", "0" * 40)
+    assert hub_dataset(with_bird_of_the_hub(run_params), "bird") == ("a/cub", "0" * 40)
