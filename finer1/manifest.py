@@ -62,14 +62,6 @@ def model_identity(folder: Path) -> str:
     return sha256_folder(folder, leave_out=(MANIFEST,))
 
 
-def listed_files(manifest: Path) -> list[str]:
-    """What a manifest names; nothing for one that is no such file."""
-    try:
-        return list(_read(manifest))
-    except ValueError:
-        return []
-
-
 def _read(manifest: Path) -> dict[str, str]:
     found = {}
     for line in manifest.read_bytes().decode("utf-8").splitlines():

@@ -78,7 +78,7 @@ def check_target(out: Path, *sources: Path) -> None:
     if not _is_exported(out):
         raise ValueError(f"--out {out} was not written by finer1 export; name a new folder")
     wrong = [f"{path.name} {what}" for path, what in damages(out)]
-    listed = {line[66:] for line in (out / MANIFEST).read_text(encoding="utf-8").splitlines()}
+    listed = listed_files(out / MANIFEST)
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     wrong += [f"{name} was added" for name in sorted(files - listed - {MANIFEST})]
     if wrong:
@@ -86,6 +86,11 @@ def check_target(out: Path, *sources: Path) -> None:
             f"--out {out} is not as finer1 export left it ({', '.join(wrong)}); name a new folder, "
             "or remove this one if it may go"
         )
+
+
+def listed_files(manifest: Path) -> set[str]:
+    """The files that a manifest names: each line has 64 digits and two blanks before a name."""
+    return {line[66:] for line in manifest.read_text(encoding="utf-8").splitlines()}
 
 
 def fill_folder(folder: Path, source: Source) -> None:

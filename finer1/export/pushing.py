@@ -7,7 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from finer1.manifest import MANIFEST, check_folder, listed_files
+from finer1.export.folder import listed_files
+from finer1.manifest import MANIFEST, check_folder
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -87,4 +88,4 @@ def _exported_before(hub: "HfApi", push: Push) -> set[str]:
         path = hub.hf_hub_download(
             push.repository, MANIFEST, repo_type=push.kind, local_dir=scratch
         )
-        return there & set(listed_files(Path(path)))
+        return there & listed_files(Path(path))
