@@ -30,7 +30,8 @@ def world_base(repository):
 
 
 def export(*words):
-    result = CliRunner().invoke(app, ["export", *map(str, words), "--device", "cpu"])
+    device = [] if "--rationales" in words else ["--device", "cpu"]
+    result = CliRunner().invoke(app, ["export", *map(str, words), *device])
     if isinstance(result.exception, ValueError):
         raise result.exception
     return result
