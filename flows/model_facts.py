@@ -60,7 +60,8 @@ def model_facts(
     if hub_base is None and params is not None and source.lora == "merged":
         hub_base = hub_id(params.paths.base)
     ids = [hub_dataset(params, one)[0] for one in params.download.datasets] if params else []
-    made_from, tried_on = (params.paths.base if params else source.model), None
+    made_from = params.paths.base if params else source.model
+    tried_on: tuple[str, str] | None = None
     if source.lora == "separate":
         made_from = adapted_model(source.model)
         tried_on = (made_from.name, model_identity(made_from))
