@@ -13,6 +13,7 @@ from flows import data
 from flows.predicting import predict
 from flows.preflight import check
 from flows.promoting import promote
+from flows.publishing import export
 from flows.serving import serve
 from flows.status import status
 from flows.syncing import sync
@@ -35,6 +36,7 @@ app.command()(sync)
 app.command()(promote)
 app.command()(predict)
 app.command()(serve)
+app.command()(export)
 
 
 @app.command()

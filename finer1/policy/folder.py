@@ -10,9 +10,11 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from finer1 import faults
 from finer1.files import check_space, new_folder
 from finer1.manifest import MANIFEST, check_folder, write_manifest
+from finer1.policy.adapters import adapter_weights, write_adapters
 from finer1.policy.families.interface import check_trainable, family_of, vision_parts
 from finer1.policy.image_bounds import NO_BOUNDS, Bounds, write_bounds
-from finer1.policy.storage import FLOAT32_PARAMETERS
+from finer1.policy.sharding import collect_all
+from finer1.policy.storage import ADAPTERS, FLOAT32_PARAMETERS
 from finer1.policy.vision_attention import batch_windows
 from finer1.policy.weights import named_weights
 
@@ -61,14 +63,16 @@ def save_policy(
     """Write the trained model to `output`, with tokenizer, processor and template of `start`.
 
     bounds: of the images' pixels, to be written into the processor. Equal weights give equal
-    bytes. `output` is whole or absent, and has the hashes of its files. Adapters are merged. Every
-    process of a run must call it; the one with `is_writer` writes.
+    bytes. `output` is whole or absent, and has the hashes of its files. Adapters are merged, and
+    are in the folder ADAPTERS by themselves. Every process of a run must call it; the one with
+    `is_writer` writes.
     Raises OSError, with what is needed and what is free, when the disk is full.
     """
     state = {}
     for name, value in named_weights(model):
         if is_writer:
             state[name] = value.cpu()
+    adapters = collect_all(adapter_weights(model), is_writer)
     if not is_writer:
         return
     is_small = sum(value.numel() for value in state.values()) <= FLOAT32_PARAMETERS
@@ -84,6 +88,8 @@ def save_policy(
             if path.is_file() and not is_weight and path.name not in _OWN_FILES:
                 shutil.copyfile(path, part / path.name)
         write_bounds(part, *bounds)
+        if adapters:
+            write_adapters(part / ADAPTERS, model, adapters, start, output / ADAPTERS)
         write_manifest(part)
 
 

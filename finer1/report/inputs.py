@@ -52,40 +52,46 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Everything the page shows."""
+class Described:
+    """What the protocol is told from: files of the stages up to `predict`."""
 
     params: Params
     names: Mapping[str, str]
     """Model -> what it is called; the run's own first."""
-    metrics: Mapping[str, float]
-    """Of the stage `score`."""
     recorded: Mapping[str, float]
     """Of the stages `split`, `triplets`, `review`, `sft` and `tapo`."""
     splits: Sequence[SplitRecord]
     questions: Sequence[Question]
-    verdicts: Mapping[str, Sequence[Verdict]]
-    """Model -> its verdicts, in the order of `questions`."""
-    predictions: Mapping[str, Mapping[str, Prediction]]
-    """Model of the run -> question id -> prediction."""
     asked: Mapping[str, Asked]
     """Model -> how it was asked."""
+    predictions: Mapping[str, Mapping[str, Prediction]]
+    """Model of the run -> question id -> prediction."""
+    rationales: Sequence[Rationale]
+    """After review."""
+    triplets: Sequence[Triplet]
+    logs: Mapping[str, Mapping[str, Series]]
+    """Training stage -> metric -> its values over steps."""
+
+
+@dataclass(frozen=True)
+class Inputs(Described):
+    """Everything the page shows."""
+
+    metrics: Mapping[str, float]
+    """Of the stage `score`."""
+    verdicts: Mapping[str, Sequence[Verdict]]
+    """Model -> its verdicts, in the order of `questions`."""
     benchmarks: Mapping[str, Sequence[Score]]
     """Model of params.general -> what it has in the benchmarks of Table 8."""
     analyses: Mapping[str, Analysis]
     """Model of params.analysis -> what its hidden states hold."""
     levels: Sequence[str]
     """Those of the taxonomy, from coarse to fine, the sub-category last."""
-    rationales: Sequence[Rationale]
-    """After review."""
     concepts: Sequence[Concepts]
-    triplets: Sequence[Triplet]
     triplet_sheet: bytes
     """Contact sheet of some of them, JPEG."""
     yields: Mapping[ClassKey, ClassYield]
     """Sub-category -> how the rationales about it fared."""
-    logs: Mapping[str, Mapping[str, Series]]
-    """Training stage -> metric -> its values over steps."""
     audit: Mapping[str, Mapping[str, Any]]
     """Dataset -> what was found on looking at its images."""
     archive: ImageArchive
@@ -101,30 +107,40 @@ class Inputs:
         return frozenset(m for m, asked in self.asked.items() if ZERO_SHOT in asked.strategies)
 
 
-def read_inputs(params: Params) -> Inputs:
-    """Read every file that the page needs. Raises ValueError for a broken row."""
+def read_described(params: Params) -> Described:
+    """Read what the protocol is told from. Raises ValueError for a broken row."""
     paths, names = params.paths, model_names(params)
-    verdicts = read_jsonl(paths.verdicts, Verdict)
     predictions, asked = _read_predictions(paths.predictions, names)
-    return Inputs(
+    return Described(
         params=params,
         names=names,
-        metrics=_read_metrics(paths.metrics, ("score",)),
         recorded=_read_metrics(paths.metrics, ("split", "triplets", "review", *TRAINING_STAGES)),
         splits=read_jsonl(paths.splits, SplitRecord),
         questions=read_jsonl(paths.questions, Question),
-        verdicts={model: [row for row in verdicts if row.model == model] for model in names},
-        predictions=predictions,
         asked=asked,
+        predictions=predictions,
+        rationales=read_jsonl(paths.reviewed, Rationale),
+        triplets=read_jsonl(paths.triplets, Triplet),
+        logs={stage: read_log(paths.logs / f"{stage}.jsonl") for stage in TRAINING_STAGES},
+    )
+
+
+def read_inputs(params: Params) -> Inputs:
+    """Read every file that the page needs. Raises ValueError for a broken row."""
+    paths, described = params.paths, read_described(params)
+    verdicts = read_jsonl(paths.verdicts, Verdict)
+    return Inputs(
+        **vars(described),
+        metrics=_read_metrics(paths.metrics, ("score",)),
+        verdicts={
+            model: [row for row in verdicts if row.model == model] for model in described.names
+        },
         benchmarks=read_scores(paths.predictions, params.general.models),
         analyses=read_analyses(paths.predictions, params.analysis.models),
         levels=_read_levels(paths.taxonomy),
-        rationales=read_jsonl(paths.reviewed, Rationale),
         concepts=read_jsonl(paths.concepts, Concepts),
-        triplets=read_jsonl(paths.triplets, Triplet),
         triplet_sheet=(paths.logs / "triplets.jpg").read_bytes(),
         yields=read_yields(paths.cot_yield),
-        logs={stage: read_log(paths.logs / f"{stage}.jsonl") for stage in TRAINING_STAGES},
         audit=json.loads(paths.audit.read_text(encoding="utf-8")),
         archive=ImageArchive(paths.images),
     )

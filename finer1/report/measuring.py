@@ -3,11 +3,11 @@
 from collections import Counter, defaultdict
 
 from finer1.params import Params
-from finer1.report.inputs import Inputs
+from finer1.report.inputs import Described
 from finer1.report.table import describe_encoder
 
 
-def describe_measuring(inputs: Inputs) -> list[tuple[str, str]]:
+def describe_measuring(inputs: Described) -> list[tuple[str, str]]:
     """(heading, sentence) pairs."""
     params = inputs.params
     return [
@@ -37,7 +37,7 @@ def describe_measuring(inputs: Inputs) -> list[tuple[str, str]]:
     ]
 
 
-def _questions(inputs: Inputs) -> str:
+def _questions(inputs: Described) -> str:
     settings = inputs.params.questions
     closed = [item for item in inputs.questions if item.setting == "closed"]
     sources = Counter(item.source for item in closed)
@@ -54,7 +54,7 @@ def _questions(inputs: Inputs) -> str:
     )
 
 
-def _decoding(inputs: Inputs) -> str:
+def _decoding(inputs: Described) -> str:
     settings = inputs.params.predict
     way = (
         f"temperature {settings.temperature:g}, top-p {settings.top_p:g}"

@@ -5,7 +5,7 @@ from collections import Counter
 from finer1.data_params import SplitParams
 from finer1.model_params import TapoParams
 from finer1.params import Params
-from finer1.report.inputs import Inputs
+from finer1.report.inputs import Described
 from finer1.report.measuring import describe_measuring
 from finer1.separation import unseen_named
 
@@ -27,7 +27,7 @@ _WORDS = {"trained": "", "think": ", to think first", "direct": ", for the name 
 """tapo.strategy -> how it is asked."""
 
 
-def describe_protocol(inputs: Inputs) -> list[tuple[str, str]]:
+def describe_protocol(inputs: Described) -> list[tuple[str, str]]:
     """(heading, sentence) pairs."""
     return [
         ("Images", _images(inputs)),
@@ -40,7 +40,7 @@ def describe_protocol(inputs: Inputs) -> list[tuple[str, str]]:
     ]
 
 
-def _images(inputs: Inputs) -> str:
+def _images(inputs: Described) -> str:
     params = inputs.params
     seen = {(row.image.category, row.image.label) for row in inputs.splits if row.seen}
     unseen = {(row.image.category, row.image.label) for row in inputs.splits if not row.seen}
@@ -56,7 +56,7 @@ def _images(inputs: Inputs) -> str:
     )
 
 
-def _unseen(inputs: Inputs) -> str:
+def _unseen(inputs: Described) -> str:
     """What training did and did not learn of them, counted from its rows."""
     rows = [row.image for row in inputs.splits if not row.seen]
     unseen = {(image.category, image.label) for image in rows}
@@ -92,7 +92,7 @@ def _unseen(inputs: Inputs) -> str:
     )
 
 
-def _separation(inputs: Inputs) -> str:
+def _separation(inputs: Described) -> str:
     """What the stage `split` recorded of images that training and evaluation might share."""
     count = {
         name.removeprefix("split/"): int(value)
@@ -136,7 +136,7 @@ def _show(number: int) -> str:
     return "shows" if number == 1 else "show"
 
 
-def _teacher(inputs: Inputs) -> str:
+def _teacher(inputs: Described) -> str:
     engines = Counter(row.engine for row in inputs.rationales)
     written = "; ".join(f"{name} ({count})" for name, count in sorted(engines.items()))
     settings = inputs.params.cot
@@ -146,7 +146,7 @@ def _teacher(inputs: Inputs) -> str:
     return f"{count}{untold}{unfiltered}"
 
 
-def _sft(inputs: Inputs) -> str:
+def _sft(inputs: Described) -> str:
     settings = inputs.params.sft
     if settings.steps == 0:
         return "No step: the model is the base."
@@ -162,7 +162,7 @@ def _sft(inputs: Inputs) -> str:
     )
 
 
-def _sft_length(inputs: Inputs) -> str:
+def _sft_length(inputs: Described) -> str:
     settings = inputs.params.sft
     if settings.steps is not None:
         return f"{settings.steps} steps"
@@ -181,7 +181,7 @@ def _shots(count: int, split: SplitParams) -> str:
     return f"{most}{count} image(s) per seen sub-category"
 
 
-def _tapo(inputs: Inputs) -> str:
+def _tapo(inputs: Described) -> str:
     settings = inputs.params.tapo
     if not settings.steps:
         return "No step: the model is that of stage 1."
@@ -189,7 +189,7 @@ def _tapo(inputs: Inputs) -> str:
     return f"{told}{_tapo_objective(settings)}"
 
 
-def _augmented_positives(inputs: Inputs) -> str:
+def _augmented_positives(inputs: Described) -> str:
     augmented = int(inputs.recorded["triplets/positives_augmented"])
     if not augmented:
         return ""
@@ -200,7 +200,7 @@ def _augmented_positives(inputs: Inputs) -> str:
     )
 
 
-def _lacking_siblings(inputs: Inputs) -> str:
+def _lacking_siblings(inputs: Described) -> str:
     lacking = int(inputs.recorded.get("triplets/classes_with_too_few_siblings", 0))
     if not lacking or inputs.params.tapo.negative_image == "blackened":
         return ""

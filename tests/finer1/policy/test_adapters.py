@@ -1,8 +1,11 @@
+import json
+
 import pytest
 import torch
 
 from finer1.policy.adapters import add_adapters
-from finer1.policy.folder import load_policy
+from finer1.policy.folder import load_policy, save_policy
+from finer1.policy.storage import ADAPTERS
 from finer1.policy.weights import named_weights
 
 TARGETS = ("q_proj", "up_proj")
@@ -64,3 +67,28 @@ def test_targets_that_are_nowhere_are_refused(tiny_model):
     model, _ = load_policy(tiny_model, "cpu", train_vision=False)
     with pytest.raises(ValueError, match="c_attn"):
         add_adapters(model, 2, 6, ["c_attn"], False, 0)
+
+
+def test_a_saved_model_has_its_adapters_by_themselves(adapted, tiny_model, tmp_path):
+    from finer1.engines.adapters import merge_adapter
+    from finer1.manifest import check_folder
+
+    model = adapted(in_vision=True)
+    save_policy(model, tiny_model, tmp_path / "tapo")
+    adapters = tmp_path / "tapo" / ADAPTERS
+    base = json.loads((adapters / "adapter_config.json").read_text())["base_model_name_or_path"]
+    assert (adapters / base).resolve() == tiny_model
+    assert {path.name for path in adapters.iterdir()} == {
+        "adapter_config.json", "adapter_model.safetensors"
+    }  # fmt: skip
+    check_folder(tmp_path / "tapo")
+    plain, _ = load_policy(tiny_model, "cpu", train_vision=False)
+    merged = dict(merge_adapter(plain, adapters).named_parameters())
+    for name, value in named_weights(model):
+        torch.testing.assert_close(merged[name], value, rtol=1e-6, atol=1e-7)
+
+
+def test_a_model_without_adapters_has_no_folder_of_them(tiny_model, tmp_path):
+    model, _ = load_policy(tiny_model, "cpu", train_vision=False)
+    save_policy(model, tiny_model, tmp_path / "tapo")
+    assert not (tmp_path / "tapo" / ADAPTERS).exists()
