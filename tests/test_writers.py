@@ -29,7 +29,7 @@ REVIEWED = {
     "finer1/inspection/cache.py:save": "a lock",
     "finer1/engines/generation_file.py:_locked": "lines added under a lock; a torn one is cut off",
     "finer1/engines/generation_file.py:_append": "lines added under a lock; a torn one is cut off",
-    "finer1/review/journal.py:_held": "lines added under a lock; a torn one is cut off",
+    "finer1/journal.py:_held": "lines added under a lock; a torn one is cut off",
     "finer1/general/harness.py:run_harness": "a log",
     "finer1/datasets/mat_parser.py:_parse_apart": "a pipe",
     "finer1/serving/server.py:load": "a message to the server, written anew for each update",
