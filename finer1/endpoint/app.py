@@ -116,9 +116,16 @@ class _Routes:
         return PlainTextResponse(self._counts.text(), media_type="text/plain; version=0.0.4")
 
     async def models(self, request: Request) -> Response:
-        """The one model."""
-        model = {"id": self._served.name, "object": "model", "created": self._started}
-        return JSONResponse({"object": "list", "data": [{**model, "owned_by": "finer1"}]})
+        """The one model, and beyond OpenAI's form its identity and how it is asked."""
+        model = {
+            "id": self._served.name,
+            "object": "model",
+            "created": self._started,
+            "owned_by": "finer1",
+            "identity": self._desk.identity,
+            "asking": asdict(self._served.asking),
+        }
+        return JSONResponse({"object": "list", "data": [model]})
 
     async def chat(self, request: Request) -> Response:
         """A completion of OpenAI's chat, at once or as it is written."""
@@ -162,10 +169,12 @@ class _Routes:
         (greedy,) = await self._desk.generate(prompt, Sampling(1, 0.0, 1.0, asking.max_tokens))
         drawn: list[Sample] = []
         if asked.votes:
-            voting = Sampling(asked.votes, asking.temperature, asking.top_p, asking.max_tokens)
+            temperature = asked.temperature or asking.temperature
+            voting = Sampling(asked.votes, temperature, asking.top_p, asking.max_tokens)
             drawn = await self._desk.generate(prompt, voting)
         found = read_recognition(greedy.text, way, names, [sample.text for sample in drawn])
-        return JSONResponse({"model": self._served.name, **asdict(found)})
+        told = {"model": self._served.name, **asdict(found), "tokens": greedy.num_tokens}
+        return JSONResponse(told)
 
     async def _body(self, request: Request) -> bytes:
         declared = request.headers.get("content-length")
@@ -194,6 +203,11 @@ def _from_query(request: Request) -> RecognizeRequest:
         value["votes"] = int(votes)
     else:
         raise bad_request("votes is a number", "votes")
+    if "temperature" in query:
+        try:
+            value["temperature"] = float(query["temperature"])
+        except ValueError:
+            raise bad_request("temperature is a number", "temperature") from None
     return parse(RecognizeRequest, json.dumps(value).encode())
 
 

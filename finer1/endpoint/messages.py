@@ -83,6 +83,8 @@ class RecognizeRequest(BaseModel):
     ] = []
     category: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     votes: Annotated[int, Field(ge=0)] = 0
+    temperature: Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)] | None = None
+    """Of the votes; None: that of the training."""
     model: str | None = None
 
 

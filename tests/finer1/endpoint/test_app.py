@@ -44,7 +44,9 @@ def test_recognize_gives_answer_sections_candidates_and_votes(endpoint):
     body = {"image": encoded(), "candidates": ["a", "b"], "category": "bird", "votes": 2}
     served = endpoint()
     found = served.post("/v1/recognize", body).json()
-    assert found.keys() == {"model", "answer", "candidates", "sections", "votes", "raw"}
+    assert found.keys() == {
+        *("model", "answer", "candidates", "sections", "votes", "raw", "tokens")
+    }
     assert (found["model"], found["candidates"]) == ("tiny", ["a", "b"])
     raw = served.client.post(
         "/v1/recognize?category=bird&candidates=a&candidates=b&votes=2",
