@@ -10,12 +10,14 @@ import typer
 
 from finer1.inspection.findings import shown_lines
 from flows import data
+from flows.improving import improve
 from flows.predicting import predict
 from flows.preflight import check
 from flows.promoting import promote
 from flows.serving import serve
 from flows.status import status
 from flows.syncing import sync
+from flows.trying import try_out
 from flows.verify import verify
 from tasks.exit_codes import BAD_INPUT, MACHINE
 
@@ -35,6 +37,8 @@ app.command()(sync)
 app.command()(promote)
 app.command()(predict)
 app.command()(serve)
+app.command("app")(try_out)
+app.command()(improve)
 
 
 @app.command()
