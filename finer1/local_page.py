@@ -26,6 +26,7 @@ _LAUNCH: dict[str, Any] = {
     "enable_monitoring": False,
     "allowed_paths": [],
     "footer_links": [],
+    "show_error": True,
 }
 
 

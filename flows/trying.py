@@ -75,18 +75,19 @@ def open_app(request: AppRequest, here: Path) -> None:
     from finer1.params import load_params
     from flows.endpoints import endpoints
 
-    # Ended in whatever way, it takes its uploads and its endpoints along.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     file = here / "params.yaml"
     params = load_params(file) if file.is_file() else None
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="finer1-app-")))
-        # Gradio reads these while it is imported: uploads go when the page goes.
-        uploads = {"GRADIO_TEMP_DIR": str(scratch / "uploads"), "HF_HUB_OFFLINE": "1"}
-        os.environ.update({**TELEMETRY_OFF, **uploads})
         start = stack.enter_context(endpoints(here, scratch, request.device))
         project, main, base = _models(request, params, here, start)
-        main.client()
+        served = main.client().served
+        print(f"model     {served.name}: {served.identity}")
+        # Ended in whatever way, the page takes its uploads and endpoints along. Gradio reads these
+        # variables while it is imported.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        uploads = {"GRADIO_TEMP_DIR": str(scratch / "uploads"), "HF_HUB_OFFLINE": "1"}
+        os.environ.update({**TELEMETRY_OFF, **uploads})
         from finer1.tryout.page import serve
 
         setting = project.setting(main, base, scratch)

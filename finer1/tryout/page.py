@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from finer1.images import FORMATS
 from finer1.local_page import html, launch
 from finer1.notices import notice
 from finer1.tryout.client import Asked
@@ -61,8 +60,6 @@ def build_page(setting: Setting, desk: CorrectionDesk, view: View) -> gr.Blocks:
             trigger_mode="once",
             **_QUIET,
         )
-        # Gradio opens the file, too, and gives up before we could say what is wrong with it.
-        asking.failure(actions.unreadable, None, correction["message"], **_QUIET)
         fields["image"].change(
             actions.clear,
             None,
@@ -198,10 +195,6 @@ class _Actions:
     def choose_category(self, category: str | None) -> Any:
         names = self._setting.names.get(category or "")
         return "\n".join(names) if names else gr.skip()
-
-    def unreadable(self) -> str:
-        formats = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        return notice(f"that file is no image that can be read; choose {formats}", is_error=True)
 
     def clear(self) -> list[Any]:
         """Nothing is told of an image that is not asked about yet."""

@@ -5,9 +5,11 @@ from itertools import product
 import pytest
 from starlette.testclient import TestClient
 
+from finer1.asking import Asking
 from finer1.engines.interface import Request, Sampling
+from finer1.recognition.reading import asked_about, read_recognition
 from finer1.recognition.uploads import decode_base64
-from tests.finer1.endpoint.conftest import chat_body, encoded
+from tests.finer1.endpoint.conftest import ASKING, chat_body, encoded
 
 QUESTION = "What kind of bird is this?"
 
@@ -56,10 +58,30 @@ def test_recognize_gives_answer_sections_candidates_and_votes(endpoint):
     assert raw.json() == found
 
 
+def test_votes_are_drawn_at_the_temperature_that_is_asked_for(endpoint, engine):
+    asked = {"image": encoded(), "category": "bird", "votes": 3, "temperature": 0.5}
+    served = endpoint()
+    found = served.post("/v1/recognize", asked).json()
+    request = Request(QUESTION, (decode_base64(encoded()),))
+    ((greedy,),) = engine.generate([request], Sampling(1, 0.0, 1.0, 6))
+    (drawn,) = engine.generate([request], Sampling(3, 0.5, 0.99, 6))
+    way = asked_about(ASKING, (), "bird")
+    expected = read_recognition(greedy.text, way, (), [sample.text for sample in drawn])
+    assert (found["votes"], found["tokens"]) == (expected.votes, greedy.num_tokens)
+    raw = served.client.post(
+        "/v1/recognize?category=bird&votes=3&temperature=0.5",
+        content=base64.b64decode(encoded()),
+        headers={"content-type": "image/png"},
+    )
+    assert raw.json() == found
+
+
 def test_the_model_is_listed_and_requests_are_counted(endpoint):
     served = endpoint()
     (model,) = served.client.get("/v1/models").json()["data"]
     assert (model["id"], model["object"]) == ("tiny", "model")
+    assert model["identity"].startswith("transformers:float32:")
+    assert Asking(**model["asking"]) == ASKING
     assert served.client.get("/health").json() == {"status": "ok", "model": "tiny"}
     served.post("/v1/recognize", {})
     text = served.client.get("/metrics").text
@@ -139,7 +161,7 @@ def malformed():
     for changes in (
         {"candidates": ["a"]}, {"candidates": ["a", "a"]}, {"candidates": ["a"] * 21},
         {"candidates": ["a" * 101, "b"]}, {"votes": 9}, {"extra": 1}, {"category": ""},
-        {"model": "gpt-4"}, {"candidates": ["", "b"]},
+        {"model": "gpt-4"}, {"candidates": ["", "b"]}, {"temperature": 0}, {"temperature": "1"},
     ):  # fmt: skip
         yield "/v1/recognize", {"image": encoded(), "category": "bird"} | changes
 

@@ -4,9 +4,7 @@ from finer1.tryout.classes import EXAMPLES, REFERENCES, classes_of
 
 def image(label, number, side="train", category="bird", sha256=None):
     name = f"w/{side}/{label}/{number}.png"
-    return ImageRecord(
-        name, "w", category, label, None, sha256 or f"sha of {name}", "0" * 16, side
-    )
+    return ImageRecord(name, "w", category, label, None, sha256 or f"sha of {name}", "0" * 16, side)
 
 
 IMAGES = [
