@@ -47,7 +47,7 @@
     event.stopImmediatePropagation();
     const files = new DataTransfer();
     files.items.add(images[0]);
-    if (!find("#image input[type=file]")) find("#image button[aria-label=Clear]")?.click();
+    if (!find("#image input[type=file]")) find('#image button[aria-label="Remove Image"]')?.click();
     put(files.files, patience);
   }, true);
 })();
