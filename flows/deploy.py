@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import yaml
 
+from finer1.inspection.findings import shown_lines
 from finer1.lifetime import dying_with_parent
 from flows.pipeline import settle_prefect
 from flows.processes import as_typed
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
     try:
         return _serve(Path.cwd(), options.port, options.register)
     except (ValueError, OSError) as error:
-        print(f"deploy: {error}", file=sys.stderr)
+        print(f"deploy: {shown_lines(error)}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, ValueError) else MACHINE
 
 

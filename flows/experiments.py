@@ -19,6 +19,7 @@ from typing import Any
 
 from finer1.evaluation.experiments import Protocol
 from finer1.experiment_params import ExperimentGroup
+from finer1.inspection.findings import shown_lines
 from finer1.params import Params, check_params, load_values
 from flows.comparing import build_tables, keep_tables, print_tables
 from flows.listing import list_experiments
@@ -226,7 +227,7 @@ def main(arguments: list[str]) -> int:
         how = How(data_root, options.jobs, options.again, options.ray)
         return run_experiments(chosen, how, Path.cwd())
     except (ValueError, OSError) as error:
-        print(f"experiments: {error}", file=sys.stderr)
+        print(f"experiments: {shown_lines(error)}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, ValueError) else MACHINE
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from finer1.inspection.findings import shown_lines
 from finer1.telemetry import TELEMETRY_OFF
 from tasks.exit_codes import BAD_INPUT, FAILED, MACHINE
 from tasks.tracking.store import shown_uri
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
         with answering_server():
             pipeline(options.assignments, options.pause_after, root)
     except (ValueError, OSError, RuntimeError) as error:
-        print(f"pipeline: {error}", file=sys.stderr)
+        print(f"pipeline: {shown_lines(error)}", file=sys.stderr)
         if isinstance(error, ValueError):
             return BAD_INPUT
         return MACHINE if isinstance(error, OSError) else FAILED

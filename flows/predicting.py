@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from tasks.exit_codes import BAD_INPUT
 
 if TYPE_CHECKING:
     from finer1.recognition import Recognition, Recognizer
@@ -78,7 +81,7 @@ def run_predict(request: PredictRequest) -> int:
     files = list(find_images(request.images))
     from finer1.recognition import answers
 
-    done, length = answers.read_done(request.output) if request.output else (set(), 0)
+    done, length = answers.read_done(request.output) if request.output else ({}, 0)
     from tasks.stage import settle_libraries
 
     settle_libraries(threads=0, is_online=False)
@@ -89,10 +92,16 @@ def run_predict(request: PredictRequest) -> int:
     recognizer = Recognizer.load(request.model, request.device)
     if request.form == "text" and len(files) == 1 and not request.votes and sys.stdout.isatty():
         return _show_writing(recognizer, files[0], request)
-    rows = _answers(recognizer, files, request, done)
+    told: Counter[str] = Counter()
+    rows = _answers(recognizer, files, request, done, told)
     if request.output is None:
-        return _print(rows, request.form)
-    return _write(rows, request.output, length, len(files))
+        _print(rows, request.form)
+    else:
+        _write(rows, request.output, length, len(files))
+        print(f"written   {request.output}: {told['there']} of {len(files)} images were there")
+        if told["failed"]:
+            print(f"failed    {told['failed']}: see the column error", file=sys.stderr)
+    return BAD_INPUT if told["failed"] else 0
 
 
 def find_images(places: Sequence[Path]) -> Iterator[Path]:
@@ -156,24 +165,35 @@ def _form(form: str | None, out: Path | None) -> Literal["text", "jsonl", "csv"]
 
 
 def _answers(
-    recognizer: "Recognizer", files: Sequence[Path], request: PredictRequest, done: "set[Key]"
+    recognizer: "Recognizer",
+    files: Sequence[Path],
+    request: PredictRequest,
+    done: "dict[Key, bool]",
+    told: Counter[str],
 ) -> "Iterator[Answered]":
-    """A row per image that is not done, in order."""
+    """A row per image that is not done, in order; told: how many are `failed`, `there`."""
     from finer1.images import decode_image
     from finer1.recognition.answers import Answered
 
     question = recognizer.question(request.candidates, request.category)
-    if request.votes:
-        question = f"{question} [{request.votes} votes]"
+    sampling = recognizer.sampling(request.votes)
 
     def opened(path: Path) -> tuple[Answered, bytes] | None:
+        name = str(path).encode(errors="backslashreplace").decode()  # one need not be UTF-8
         try:
             content = path.read_bytes()
         except OSError as error:
-            return Answered(str(path), None, recognizer.identity, question, None, str(error)), b""
+            return Answered(
+                name, None, recognizer.identity, question, sampling, None, str(error)
+            ), b""
         sha256 = hashlib.sha256(content).hexdigest()
-        row = Answered(str(path), sha256, recognizer.identity, question, None)
-        return None if row.key in done else (row, content)
+        row = Answered(name, sha256, recognizer.identity, question, sampling, None)
+        if row.key in done:
+            told["there"] += 1
+            told["failed"] += not done[row.key]
+            return None
+        done[row.key] = True  # the same file may be named twice
+        return row, content
 
     rest = (item for path in files if (item := opened(path)) is not None)
     while part := list(islice(rest, _BATCH)):
@@ -189,6 +209,7 @@ def _answers(
             pictures, request.candidates, request.category, request.votes, _BATCH
         )
         for row in rows:
+            told["failed"] += row.error is not None
             yield row if row.error else _with(row, next(found), None)
 
 
@@ -198,33 +219,27 @@ def _with(row: "Answered", found: "Recognition | None", error: str | None) -> "A
     return replace(row, found=found, error=error)
 
 
-def _print(rows: "Iterator[Answered]", form: str) -> int:
+def _print(rows: "Iterator[Answered]", form: str) -> None:
     from finer1.inspection.findings import shown
     from finer1.recognition import answers
-    from tasks.exit_codes import BAD_INPUT
 
-    failed = False
     if form == "csv":
         print(answers.csv_head(), end="")
     for row in rows:
-        failed |= row.error is not None
         if form == "csv":
             print(answers.csv_line(row), end="", flush=True)
         elif form == "jsonl":
             print(answers.json_line(row), flush=True)
         else:
             print("\n".join(map(shown, answers.text_lines(row))), flush=True)
-    return BAD_INPUT if failed else 0
 
 
-def _write(rows: "Iterator[Answered]", output: Path, length: int, total: int) -> int:
+def _write(rows: "Iterator[Answered]", output: Path, length: int, total: int) -> None:
     """Add the rows to the file; what a kill left of a line is cut off."""
     from finer1.progress import Progress
     from finer1.recognition import answers
-    from tasks.exit_codes import BAD_INPUT
 
     is_csv = output.suffix == ".csv"
-    failed = written = 0
     progress = Progress("predict", total, "images")
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("ab") as file:
@@ -235,12 +250,7 @@ def _write(rows: "Iterator[Answered]", output: Path, length: int, total: int) ->
             line = answers.csv_line(row) if is_csv else f"{answers.json_line(row)}\n"
             file.write(line.encode())
             file.flush()
-            failed, written = failed + (row.error is not None), written + 1
             progress.advance(1)
-    print(f"written   {output}: {written} rows, {total - written} were there")
-    if failed:
-        print(f"failed    {failed}: see the column error", file=sys.stderr)
-    return BAD_INPUT if failed else 0
 
 
 def _show_writing(recognizer: "Recognizer", path: Path, request: PredictRequest) -> int:
@@ -253,6 +263,6 @@ def _show_writing(recognizer: "Recognizer", path: Path, request: PredictRequest)
         print(shown(found.raw[told:]), end="", flush=True)
         told = len(found.raw)
     print("\n")
-    row = Answered(str(path), None, recognizer.identity, "", found)
+    row = Answered(str(path), None, recognizer.identity, "", "", found)
     print("\n".join(map(shown, text_lines(row))))
     return 0

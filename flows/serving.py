@@ -82,10 +82,13 @@ def _start_engine(folder: Path, vllm: str | None, device: str, limits: "Limits")
 def _run(app: "Application", port: int, limits: "Limits") -> None:
     import uvicorn
 
+    from finer1.endpoint.connections import connection
+
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
         port=port,
+        http=connection(limits.idle_s),
         log_level="warning",
         access_log=False,
         server_header=False,

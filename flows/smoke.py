@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from finer1.inspection.findings import shown_lines
 from finer1.params import check_params, load_values, with_differences
 from flows.differences import differences_on
 from flows.plan import check_models
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
         try:
             metrics = prepare(root, copy, name)
         except ValueError as error:
-            print(f"smoke: {error}", file=sys.stderr)
+            print(f"smoke: {shown_lines(error)}", file=sys.stderr)
             return BAD_INPUT
         code, _ = _run(copy, echo=True)
         if code:

@@ -29,6 +29,8 @@ State = Literal["done", "stale", "missing"]
 """stale: made with other parameters, code or inputs than there are now."""
 
 _RECORDS = Path(".dvc/tmp/finer1/trials")
+_NEW = "-new"
+"""Ends the name of a run until it has ended well."""
 _LINES_SHOWN = 15
 _PASSING = ("Unable to acquire lock", "conflicts with existing experiment")
 """What DVC says of other processes of its own, or of a run whose end it could not note for them."""
@@ -158,15 +160,20 @@ def _run(trial: Trial, project: Project, environ: Mapping[str, str]) -> int:
     log = root / "logs" / f"{trial.name}.log"
     log.parent.mkdir(exist_ok=True)
     start = time.monotonic()
-    command = ["exp", "run", "--temp", "--name", trial.name, *settings]
+    # The run of that name from before stays until this one has ended well.
+    new, names_log = f"{trial.name}{_NEW}", log.with_suffix(".names.log")
+    command = ["exp", "run", "--temp", "--name", new, *settings]
     for _ in range(_LOCK_TRIES):
-        # A run of that name may exist from before; DVC would refuse to make it again.
-        _run_dvc(["exp", "remove", trial.name], root, environ, log)
+        _run_dvc(["exp", "remove", new], root, environ, names_log)
         code = _run_dvc(command, root, environ, log)
         said = log.read_text(encoding="utf-8")
         if not code or not any(words in said for words in _PASSING):
             break
         time.sleep(_LOCK_PAUSE_S)
+    if not code:
+        _run_dvc(["exp", "remove", trial.name], root, environ, names_log)
+        code = _run_dvc(["exp", "rename", new, trial.name], root, environ, names_log)
+        said += names_log.read_text(encoding="utf-8") if code else ""
     lines: list[str] = []
     outcome = f"{said.count('Running stage')} stages ran, {said.count('is cached')} from cache"
     if code:

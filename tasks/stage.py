@@ -30,6 +30,7 @@ from safetensors import SafetensorError
 
 from finer1 import faults
 from finer1.files import write_atomic, write_json
+from finer1.inspection.findings import shown_lines
 from finer1.lifetime import dying_with_parent
 from finer1.params import Params, load_params
 from finer1.telemetry import TELEMETRY_OFF
@@ -102,7 +103,7 @@ def main(stage: str, body: Body) -> None:
     finally:
         attempts.end(code, sentence)
     if sentence and (rank() == 0 or not is_launched()):
-        print(f"{stage}: {sentence}", file=sys.stderr)
+        print(f"{stage}: {shown_lines(sentence)}", file=sys.stderr)
     _report_exit(code, sentence)
     sys.exit(code)
 

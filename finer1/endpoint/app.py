@@ -8,21 +8,22 @@ POST /v1/recognize            an image, or JSON with one; answer, sections, cand
 """
 
 import asyncio
-import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from finer1.asking import Asking
 from finer1.endpoint.counts import Counts
-from finer1.endpoint.desk import Desk, FinishReason, late
+from finer1.endpoint.desk import Desk, late
+from finer1.endpoint.events import Events, about
 from finer1.endpoint.limits import Limits, Refused, bad_request, read_body
 from finer1.endpoint.messages import (
     ChatRequest,
@@ -32,14 +33,18 @@ from finer1.endpoint.messages import (
     check_recognize,
     image_of,
     parse,
+    query_of,
 )
+from finer1.endpoint.room import Held, Room
 from finer1.engines.interface import Request as Prompt
 from finer1.engines.interface import Sample, Sampling
-from finer1.images import decode_image
+from finer1.images import MAX_PIXELS, decode_image
 from finer1.recognition.reading import asked_about, read_recognition
 
-_DECODERS = 2
-"""Bodies that are decoded at once: each may hold a picture of MAX_PIXELS."""
+Work = Callable[[Request, bytes, Held], Awaitable[Response]]
+"""What answers a request: its body, and room for the pixels of its images."""
+_GONE = 499
+"""Status in the counts of a request whose caller did not wait, as nginx has it."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ def build_app(served: Served) -> Starlette:
             Route("/health", routes.health, methods=["GET"]),
             Route("/metrics", routes.metrics, methods=["GET"]),
             Route("/v1/models", routes.wrapped("models", routes.models), methods=["GET"]),
-            Route("/v1/chat/completions", routes.wrapped("chat", routes.chat), methods=["POST"]),
-            Route("/v1/recognize", routes.wrapped("recognize", routes.recognize), methods=["POST"]),
+            Route("/v1/chat/completions", routes.posted("chat", routes.chat), methods=["POST"]),
+            Route("/v1/recognize", routes.posted("recognize", routes.recognize), methods=["POST"]),
         ],
         exception_handlers=plain,
     )
@@ -79,7 +84,7 @@ class _Routes:
         self._desk = served.desk
         self._limits = served.limits
         self._counts = Counts(lambda: served.desk.under_way)
-        self._decoding = asyncio.Semaphore(_DECODERS)
+        self._pixels = Room(served.limits.held_pixels)
         self._started = int(time.time())
 
     def wrapped(
@@ -89,6 +94,11 @@ class _Routes:
 
         async def answer(request: Request) -> Response:
             start, status = time.monotonic(), 500
+
+            def note() -> None:
+                self._counts.note(route, status, time.monotonic() - start)
+
+            response: Response | None = None
             try:
                 self._check_key(request)
                 async with asyncio.timeout(self._limits.answer_s):
@@ -98,14 +108,36 @@ class _Routes:
             except Refused as refusal:
                 response = _refusal(refusal)
             except ClientDisconnect:
-                response = Response(status_code=499)
+                response = Response(status_code=_GONE)
             finally:
-                seconds = time.monotonic() - start
-            status = response.status_code
-            self._counts.note(route, status, seconds)
+                if response is not None:
+                    status = response.status_code
+                if isinstance(response, Events):
+                    response.ends.callback(note)  # once all is written
+                else:
+                    note()
             return response
 
         return answer
+
+    def posted(self, route: str, work: Work) -> Callable[[Request], Awaitable[Response]]:
+        """The same of a route with a body; the work ends when its caller goes away."""
+
+        async def answer(request: Request) -> Response:
+            declared = request.headers.get("content-length")
+            body = await read_body(request.stream(), declared, self._limits)
+            return await _unless_gone(request, self._in_room(request, body, work))
+
+        return self.wrapped(route, answer)
+
+    async def _in_room(self, request: Request, body: bytes, work: Work) -> Response:
+        """Work once there is room for as many pixels as a request may bring, and with them."""
+        async with AsyncExitStack() as stack:
+            held = stack.enter_context(await self._pixels.hold(MAX_PIXELS))
+            response = await work(request, body, held)
+            if isinstance(response, Events):
+                response.ends.push_async_exit(stack.pop_all())
+        return response
 
     async def health(self, request: Request) -> Response:
         """Alive."""
@@ -127,15 +159,15 @@ class _Routes:
         }
         return JSONResponse({"object": "list", "data": [model]})
 
-    async def chat(self, request: Request) -> Response:
+    async def chat(self, request: Request, body: bytes, held: Held) -> Response:
         """A completion of OpenAI's chat, at once or as it is written."""
-        body = await self._body(request)
         chat = await asyncio.to_thread(parse, ChatRequest, body)
         check_model(chat.model, self._served.name)
         asking = self._served.asking
-        prompt, sampling = await self._decoded(
-            lambda: chat_work(chat, asking.system, self._limits, asking.max_tokens)
+        prompt, sampling = await asyncio.to_thread(
+            chat_work, chat, asking.system, self._limits, asking.max_tokens
         )
+        held.keep(sum(image.width * image.height for image in prompt.images))
         if not chat.stream:
             samples = await self._desk.generate(prompt, sampling)
             samples = samples * (chat.n or 1) if sampling.temperature == 0 else samples
@@ -144,20 +176,18 @@ class _Routes:
             raise bad_request("stream goes with temperature 0 and n 1", "stream")
         pieces = self._desk.write(prompt, sampling)
         first = await anext(pieces, "")  # what refuses it is said with a status
-        return StreamingResponse(
-            _events(self._served.name, first, pieces), media_type="text/event-stream"
-        )
+        return Events(self._served.name, first, pieces)
 
-    async def recognize(self, request: Request) -> Response:
+    async def recognize(self, request: Request, body: bytes, held: Held) -> Response:
         """What an image shows."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        body = await self._body(request)
         if kind.startswith("image/") or kind == "application/octet-stream":
-            asked = _from_query(request)
-            image = await self._decoded(lambda: _image(body))
+            asked = query_of(request.query_params.multi_items())
+            image = await asyncio.to_thread(_image, body)
         else:
             asked = await asyncio.to_thread(parse, RecognizeRequest, body)
-            image = await self._decoded(lambda: image_of(asked.image))
+            image = await asyncio.to_thread(image_of, asked.image)
+        held.keep(image.width * image.height)
         check_model(asked.model, self._served.name)
         check_recognize(asked, self._limits)
         asking, names = self._served.asking, tuple(asked.candidates)
@@ -176,15 +206,6 @@ class _Routes:
         told = {"model": self._served.name, **asdict(found), "tokens": greedy.num_tokens}
         return JSONResponse(told)
 
-    async def _body(self, request: Request) -> bytes:
-        declared = request.headers.get("content-length")
-        return await read_body(request.stream(), declared, self._limits)
-
-    async def _decoded(self, work: Callable[[], Any]) -> Any:
-        """What decodes pictures: beside the event loop, few at once."""
-        async with self._decoding:
-            return await asyncio.to_thread(work)
-
     def _check_key(self, request: Request) -> None:
         if self._served.key is None:
             return
@@ -194,28 +215,32 @@ class _Routes:
             raise Refused(401, "send the key as: Authorization: Bearer KEY", "authentication_error")
 
 
-def _from_query(request: Request) -> RecognizeRequest:
-    """The rest of a request whose body is the image."""
-    query = request.query_params
-    value: dict[str, object] = {"image": "", "candidates": query.getlist("candidates")}
-    value |= {name: query[name] for name in ("category", "model") if name in query}
-    if (votes := query.get("votes", "0")).isdecimal() and len(votes) < 4:
-        value["votes"] = int(votes)
-    else:
-        raise bad_request("votes is a number", "votes")
-    if "temperature" in query:
-        try:
-            value["temperature"] = float(query["temperature"])
-        except ValueError:
-            raise bad_request("temperature is a number", "temperature") from None
-    return parse(RecognizeRequest, json.dumps(value).encode())
-
-
 def _image(body: bytes) -> Any:
     try:
         return decode_image(body, "image")
     except ValueError as error:
         raise bad_request(str(error), "image") from None
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """What the work gives. Raises ClientDisconnect, and ends it, when the caller goes first."""
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(_disconnect(request))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.wait({working, watching})
+
+
+async def _disconnect(request: Request) -> None:
+    """Return when the caller has gone; after its body nothing else comes."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _completion(name: str, samples: list[Sample]) -> dict[str, object]:
@@ -227,33 +252,7 @@ def _completion(name: str, samples: list[Sample]) -> dict[str, object]:
         }
         for place, sample in enumerate(samples)
     ]
-    return {**_about(name, "chat.completion"), "choices": choices}
-
-
-async def _events(
-    name: str, first: str | FinishReason, pieces: AsyncIterator[str | FinishReason]
-) -> AsyncIterator[str]:
-    """Server-sent events in OpenAI's form; an error on the way is one, too."""
-    about = _about(name, "chat.completion.chunk")
-
-    def event(item: str | FinishReason, role: dict[str, str]) -> str:
-        reason = item.name if isinstance(item, FinishReason) else None
-        delta = role if reason else {**role, "content": item}
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        return f"data: {json.dumps({**about, 'choices': [choice]})}\n\n"
-
-    yield event(first, {"role": "assistant"})
-    try:
-        async for item in pieces:
-            yield event(item, {})
-    except Refused as refusal:
-        yield f"data: {json.dumps(refusal.body())}\n\n"
-    yield "data: [DONE]\n\n"
-
-
-def _about(name: str, kind: str) -> dict[str, object]:
-    made = int(time.time())
-    return {"id": f"{kind}-{secrets.token_hex(8)}", "object": kind, "created": made, "model": name}
+    return {**about(name, "chat.completion"), "choices": choices}
 
 
 def _refusal(refusal: Refused) -> JSONResponse:

@@ -15,10 +15,13 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from finer1.endpoint.limits import Limits, Refused
+from finer1.endpoint.limits import Limits, Refused, bad_request
 from finer1.engines.interface import Engine, Request, Sample, Sampling, WritingEngine
+from finer1.serving.protocol import RequestRefused
 
 _LOG = logging.getLogger(__name__)
+_CALLERS_FAULT = (400, 413, 422)
+"""Statuses by which the server behind refuses what a caller sent, not how this one asks."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,9 @@ class Desk:
 
 def _failure(error: Exception) -> Refused:
     """What the caller hears; the log has the rest."""
-    if isinstance(error, ConnectionError):
+    if isinstance(error, RequestRefused) and error.status in _CALLERS_FAULT:
+        return bad_request("the model's server refuses this request; a smaller one may do")
+    if isinstance(error, ConnectionError | RequestRefused):
         return Refused(502, "the server behind this one does not answer", "server_error")
     return Refused(500, "the model failed on this request; the log says why", "server_error")
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from finer1.images import MAX_PIXELS
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -21,12 +23,16 @@ class Limits:
     """Characters of all texts of a request."""
     queued: int = 128
     """Requests that wait or are under way."""
+    held_pixels: int = 4 * MAX_PIXELS
+    """Of all images that wait or are worked on; whoever finds no room waits. 3 bytes each."""
     batch: int = 16
     """Requests generated at once."""
     body_s: float = 20.0
     """In which all of a body must have come."""
     answer_s: float = 120.0
     """After which a request is given up."""
+    idle_s: float = 10.0
+    """After which a connection on which no request comes is closed; twice that at most."""
 
 
 class Refused(Exception):

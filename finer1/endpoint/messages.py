@@ -104,6 +104,30 @@ def parse(form: type[Form], body: bytes) -> Form:
         raise bad_request("the body is nested too deeply") from None
 
 
+def query_of(items: list[tuple[str, str]]) -> RecognizeRequest:
+    """The request of an address; its body is the image. Raises Refused as parse."""
+    given: dict[str, list[str]] = {}
+    for name, text in items:
+        given.setdefault(name, []).append(text)
+    value: dict[str, object] = {"image": "", "candidates": given.pop("candidates", [])}
+    for name, texts in given.items():
+        if len(texts) > 1:
+            raise bad_request(f"{name[:100]} stands twice in the address", name[:100])
+        (value[name],) = texts
+    if "image" in given:
+        raise bad_request("the image is the body; leave it out of the address", "image")
+    if "votes" in given:
+        if value["votes"] not in map(str, range(1000)):
+            raise bad_request("votes is a number", "votes")
+        value["votes"] = int(str(value["votes"]))
+    if "temperature" in given:
+        try:
+            value["temperature"] = float(str(value["temperature"]))
+        except ValueError:
+            raise bad_request("temperature is a number", "temperature") from None
+    return parse(RecognizeRequest, json.dumps(value).encode())
+
+
 def chat_work(
     chat: ChatRequest, system: str, limits: Limits, max_tokens: int
 ) -> tuple[Request, Sampling]:
@@ -137,13 +161,15 @@ def chat_work(
     wanted = chat.max_completion_tokens or chat.max_tokens or max_tokens
     if wanted > limits.tokens:
         raise bad_request(f"max_tokens is at most {limits.tokens}", "max_tokens")
-    images = tuple(image_of(address) for address in addresses)
-    if sum(image.width * image.height for image in images) > MAX_PIXELS:
-        raise bad_request(f"send at most {MAX_PIXELS} pixels in all", "messages")
+    images: list[Any] = []
+    for address in addresses:
+        images.append(image_of(address))
+        if sum(image.width * image.height for image in images) > MAX_PIXELS:
+            raise bad_request(f"send at most {MAX_PIXELS} pixels in all", "messages")
     sampling = Sampling(count, chat.temperature or 0.0, chat.top_p or 1.0, wanted)
     if sampling.temperature == 0:
         sampling = Sampling(1, 0.0, 1.0, wanted)
-    return Request(user, images, system=system, seed=chat.seed or 0), sampling
+    return Request(user, tuple(images), system=system, seed=chat.seed or 0), sampling
 
 
 def image_of(address: str) -> Any:

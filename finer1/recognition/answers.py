@@ -17,15 +17,15 @@ from finer1.recognition.reading import Recognition
 
 COLUMNS = (
     *("image", "answer", "vote_share", "candidates", *SECTIONS, "votes", "error"),
-    *("sha256", "model", "question"),
+    *("sha256", "model", "question", "sampling"),
 )
 """Of CSV; lists with semicolons, votes as JSON."""
 
 FORMATS = ("text", "jsonl", "csv")
 
 Row = Mapping[str, Any]
-Key = tuple[str, str | None, str, str]
-"""What a row is known by: image, its SHA-256, model, question."""
+Key = tuple[str, str | None, str, str, str]
+"""What a row is known by: image, its SHA-256, model, question, sampling."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Answered:
     model: str
     """Identity of engine and weights."""
     question: str
-    """What was asked, and how often."""
+    """What was asked."""
+    sampling: str
+    """How completions were drawn."""
     found: Recognition | None
     """None for what is no image."""
     error: str | None = None
@@ -48,7 +50,8 @@ class Answered:
     @property
     def key(self) -> Key:
         """What it is known by when the same is asked again: as a CSV file has it."""
-        return _harmless(self.image), self.sha256, self.model, _harmless(self.question)
+        words = (self.model, _harmless(self.question), self.sampling)
+        return _harmless(self.image), self.sha256, *words
 
 
 def json_line(item: Answered) -> str:
@@ -83,6 +86,7 @@ def csv_line(item: Answered) -> str:
         "sha256": item.sha256,
         "model": item.model,
         "question": item.question,
+        "sampling": item.sampling,
     }
     return _csv_line([_harmless(cells.get(name) or "") for name in COLUMNS])
 
@@ -105,8 +109,10 @@ def text_lines(item: Answered) -> Iterator[str]:
         yield "  votes       " + ", ".join(f"{n} {s:.2f}" for n, s in found.votes.items())
 
 
-def read_done(path: Path) -> tuple[set[Key], int]:
-    """Keys of the rows in a file of rows, and its length in bytes up to the last whole one.
+def read_done(path: Path) -> tuple[dict[Key, bool], int]:
+    """Keys of the rows in a file of rows, with whether there is an answer, and its whole length.
+
+    The length in bytes is that up to the last whole line.
 
     A kill leaves half a line at most, which counts for nothing. Raises ValueError when it is no
     such file.
@@ -129,7 +135,8 @@ def read_done(path: Path) -> tuple[set[Key], int]:
                 row["sha256"] or None,
                 row["model"],
                 _harmless(str(row["question"])),
-            )
+                row["sampling"],
+            ): not row["error"]
             for row in rows
         }
     except (ValueError, KeyError, TypeError) as error:

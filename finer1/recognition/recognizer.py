@@ -55,6 +55,12 @@ class Recognizer:
         """All of the text that an image is asked with."""
         return asked_about(self.asking, candidates, category).prompt
 
+    def sampling(self, votes: int = 0) -> str:
+        """How completions are drawn, in words."""
+        asking = self.asking
+        drawn = f", {votes} at temperature {asking.temperature:g} and top-p {asking.top_p:g}"
+        return f"greedy{drawn if votes else ''}, up to {asking.max_tokens} tokens"
+
     def predict(
         self,
         image: Picture,

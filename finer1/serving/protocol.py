@@ -126,7 +126,7 @@ class JsonServer:
         """What `read` makes of the answer's JSON; it may raise IncompleteAnswer.
 
         Tries again while the server is busy, failing or silent, or its answers are incomplete.
-        Each time a warning says why. Raises ValueError when the server refuses the request,
+        Each time a warning says why. Raises RequestRefused when the server refuses the request,
         ConnectionError when it stays so or `stopping` is set.
         """
         url = f"{self._client.base_url.copy_with(userinfo=b'')}{path}"
@@ -148,7 +148,7 @@ class JsonServer:
             else:
                 trouble = f"{response.status_code}: {self._told(response.text)}"
                 if not _is_passing(response.status_code):
-                    raise ValueError(f"{url} refuses the request with {trouble}")
+                    raise RequestRefused(url, response.status_code, trouble)
                 delay = _asked_delay(response.headers, delay)
             if attempt == ATTEMPTS or time_outs == TIME_OUTS or refusals == REFUSALS:
                 break
@@ -160,6 +160,15 @@ class JsonServer:
         """The beginning of it, without the key: some servers repeat it, and errors are logged."""
         key = self._client.headers.get("authorization", "").removeprefix("Bearer ")
         return (text.replace(key, "***") if key else text)[:_TOLD]
+
+
+class RequestRefused(ValueError):
+    """A server will not answer this request, however often it is asked."""
+
+    def __init__(self, url: str, status: int, trouble: str) -> None:
+        super().__init__(f"{url} refuses the request with {trouble}")
+        self.status = status
+        """Of HTTP."""
 
 
 def messages(request: Request) -> list[dict[str, Any]]:

@@ -112,6 +112,7 @@ def test_a_step_without_finite_loss_leaves_the_weights(run, break_steps, tiny_mo
     assert all(before[name].equal(after[name]) for name in before)
 
 
+@pytest.mark.slow
 def test_a_fault_at_the_loss_is_a_loss_that_is_not_finite(run):
     faults.arm("sft:loss:1:nan")
     try:
@@ -121,6 +122,7 @@ def test_a_fault_at_the_loss_is_a_loss_that_is_not_finite(run):
     assert metrics["train/skipped_updates"] == 1
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_after_steps_without_finite_loss(run, break_steps):
     break_steps(2, 3)
     metrics, logs, _ = run("a", epochs=2)  # five steps, a checkpoint after each
@@ -129,6 +131,7 @@ def test_a_run_goes_on_after_steps_without_finite_loss(run, break_steps):
     assert math.isfinite(metrics["train/loss"])
 
 
+@pytest.mark.slow
 def test_three_steps_without_finite_loss_in_a_row_end_the_run(run, break_steps):
     break_steps(2, 3, 4)
     with pytest.raises(RuntimeError, match="not finite in 3 updates in a row"):

@@ -7,6 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from finer1.params import load_params
 from flows import experiments
+from flows.dag import experiment_revisions
 from flows.experiments import Chosen, compare_experiments, parse_seeds, run_experiments
 from flows.many_trials import How
 from flows.trials import hydra_value
@@ -186,6 +187,23 @@ def test_the_worst_trial_gives_the_exit_code(project, commit, capsys):
     assert run_experiments(Chosen(("two",)), How(), project) == 2
     assert run_experiments(Chosen(("two", "five")), How(jobs=2), project) == 3
     assert "killed (signal 9, likely out of memory) (exit code 3)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_from_before_stays_when_the_next_one_fails(project, commit):
+    commit(VERDICTS)
+    assert run_experiments(Chosen(("two",)), How(), project) == 0
+    before = experiment_revisions(project, {"two-seed0"})
+    (project / "stage.py").write_text(ENDS)
+    _commit_all(project)
+    assert run_experiments(Chosen(("two",)), How(), project) == 2
+    assert experiment_revisions(project, {"two-seed0", "two-seed0-new"}) == before
+    (project / "stage.py").write_text(VERDICTS + "\n")
+    _commit_all(project)
+    assert run_experiments(Chosen(("two",)), How(), project) == 0
+    after = experiment_revisions(project, {"two-seed0", "two-seed0-new"})
+    assert after.keys() == before.keys()
+    assert after != before
 
 
 @pytest.mark.slow

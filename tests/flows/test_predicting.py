@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -49,7 +50,7 @@ def predict(model, *words):
 def test_a_folder_gives_a_row_per_image_and_goes_on_where_it_was(model, pictures):
     words = ("photos", "--category", "bird", "--candidates", "names.txt", "--out", "rows.jsonl")
     result = predict(model, *words)
-    assert (result.exit_code, "3 rows, 0 were there" in result.output) == (2, True)
+    assert (result.exit_code, "0 of 3 images were there" in result.output) == (2, True)
     path = pictures / "rows.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["image"] for row in rows] == ["photos/a/1.png", "photos/b/0.jpg", "photos/b/2.png"]
@@ -57,15 +58,27 @@ def test_a_folder_gives_a_row_per_image_and_goes_on_where_it_was(model, pictures
     assert rows[0]["question"] == "What kind of bird is this?\nOptions: ash wren; elm wren."
     whole = path.read_bytes()
     path.write_bytes(whole[: whole.rfind(b'{"image"') + 20])  # a kill in the last row
-    assert "1 rows, 2 were there" in predict(model, *words).output
+    again = predict(model, *words)
+    assert "2 of 3 images were there" in again.output
+    assert (again.exit_code, "failed    1" in again.output) == (2, True)
     assert path.read_bytes() == whole
+
+
+def test_a_file_that_is_named_twice_gives_one_row_and_a_name_need_not_be_utf_8(model, pictures):
+    odd = b"photos/\xff.png"
+    shutil.copy("photos/a/1.png", odd)
+    words = ("photos/a/1.png", "photos", "--category", "bird", "--out", "rows.jsonl")
+    assert "1 of 5 images were there" in predict(model, *words).output
+    rows = [json.loads(line) for line in (pictures / "rows.jsonl").read_text().splitlines()]
+    assert [row["image"] for row in rows][-1] == "photos/\\udcff.png"
 
 
 def test_rows_of_csv_have_the_votes(model, pictures):
     words = ("photos/a/1.png", "--category", "car", "--votes", "2", "--out", "rows.csv")
     assert predict(model, *words).exit_code == 0
     (row,) = csv.DictReader((pictures / "rows.csv").open())
-    assert row["question"] == "What kind of car is this? [2 votes]"
+    assert row["question"] == "What kind of car is this?"
+    assert row["sampling"] == "greedy, 2 at temperature 1 and top-p 0.99, up to 4 tokens"
 
 
 def test_text_and_json_are_printed(model, pictures):

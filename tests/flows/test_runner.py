@@ -45,7 +45,9 @@ def test_a_lost_output_comes_back_from_the_cache(project, capsys):
     assert (project / "data/second.txt").exists()
 
 
-@pytest.mark.parametrize("code", [1, 2, 3])
+@pytest.mark.parametrize(
+    "code", [*(pytest.param(code, marks=pytest.mark.slow) for code in (1, 2)), 3]
+)
 def test_the_exit_code_of_a_stage_comes_through(project, code):
     (project / "fail").write_text(f"code {code}")
     assert run(Request(), project) == code

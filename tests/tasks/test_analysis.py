@@ -76,6 +76,7 @@ def test_a_model_is_measured_by_probe_genus_and_names(run, logged):
     assert json.dumps(metrics)
 
 
+@pytest.mark.slow
 def test_without_genera_there_is_no_similarity_and_equal_seeds_give_equal_figures(run):
     metrics, found, context = run("dataset,group,label\n")
     assert found.similarity is None

@@ -35,6 +35,7 @@ def test_sheet_of_one_image_per_class_is_logged(make_context, own_images, logged
     assert list(logged.images) == ["data/classes"]
 
 
+@pytest.mark.slow
 def test_archives_of_other_datasets_go(make_context, own_images):
     context = make_context("download", own_images[1])
     images = context.params.paths.images

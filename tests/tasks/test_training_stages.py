@@ -86,6 +86,7 @@ def test_a_run_without_surviving_groups_fails_and_says_so(run):
         )
 
 
+@pytest.mark.slow
 def test_a_step_of_tapo_logs_its_phases_its_speeds_and_a_sheet(run, logged):
     # Whatever the random model writes, all of it is trained on, in two updates.
     run(

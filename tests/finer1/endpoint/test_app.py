@@ -191,6 +191,15 @@ def test_200_malformed_requests_are_each_refused_in_openais_form(endpoint):
     assert served.desk.under_way == 0
 
 
+@pytest.mark.parametrize(
+    "query", ["vote=3", "votes=x", "votes=1&votes=2", "category=bird&image=x", "votes=9"]
+)
+def test_an_address_with_what_is_not_understood_is_refused(endpoint, query):
+    words = {"content": base64.b64decode(encoded()), "headers": {"content-type": "image/png"}}
+    answer = endpoint().client.post(f"/v1/recognize?category=bird&{query}", **words)
+    assert answer.status_code == 400, answer.text
+
+
 def test_a_body_that_declares_too_much_is_not_read(endpoint):
     client: TestClient = endpoint().client
     headers = {"content-length": "300001", "content-type": "application/json"}

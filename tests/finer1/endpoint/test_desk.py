@@ -1,46 +1,14 @@
 import asyncio
-import threading
 
 import pytest
 
 from finer1.endpoint.desk import Desk
 from finer1.endpoint.limits import Limits, Refused
-from finer1.engines.interface import Request, Sample, Sampling
+from finer1.engines.interface import Request, Sampling
+from finer1.serving.protocol import RequestRefused
 
 GREEDY = Sampling(1, 0.0, 1.0, 6)
 DRAWN = Sampling(2, 1.0, 1.0, 6)
-
-
-class SlowEngine:
-    """Answers when it is told to, and notes what it was given together."""
-
-    identity, pads = "slow", True
-
-    def __init__(self):
-        self.go = threading.Event()
-        self.batches = []
-
-    def generate(self, requests, sampling):
-        self.batches.append([request.user for request in requests])
-        assert self.go.wait(20)
-        if any(request.user == "broken" for request in requests):
-            raise RuntimeError("out of memory")
-        return [[Sample(request.user, 1, "stop")] * sampling.n for request in requests]
-
-
-@pytest.fixture
-def slow():
-    engine = SlowEngine()
-    desks = []
-
-    def make(**limits):
-        desks.append(Desk(engine, Limits(**limits)))
-        return desks[-1]
-
-    yield engine, make
-    engine.go.set()
-    for desk in desks:
-        desk.close()
 
 
 async def begun(engine, count):
@@ -114,6 +82,20 @@ def test_an_engine_that_fails_is_said_and_the_next_is_answered(slow):
         return failed.value.status, sample.text
 
     assert asyncio.run(run()) == (500, "1")
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(400, 400), (413, 400), (401, 502), (404, 502)])
+def test_what_a_server_behind_refuses_is_the_callers_fault_or_the_servers(slow, theirs, ours):
+    engine, make = slow
+    engine.go.set()
+    engine.error = RequestRefused("http://127.0.0.1:1/v1", theirs, "too long")
+
+    async def run():
+        with pytest.raises(Refused) as refused:
+            await make().generate(Request("broken"), GREEDY)
+        return refused.value.status
+
+    assert asyncio.run(run()) == ours
 
 
 def test_one_that_fails_does_not_take_those_beside_it_along(slow):

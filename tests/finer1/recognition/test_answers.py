@@ -17,8 +17,8 @@ from finer1.recognition.answers import (
 
 SECTIONS = {"analysis": "red", "options": "a, b", "comparison": "c", "prediction": "a"}
 FOUND = Recognition("a", ("a", "b"), SECTIONS, {"a": 0.8, "b": 0.2}, "<think>...")
-ROW = Answered("x/1.png", "5e", "m", "What?", FOUND)
-NO_IMAGE = Answered("x/2.png", "6f", "m", "What?", None, "x/2.png: not a readable image")
+ROW = Answered("x/1.png", "5e", "m", "What?", "greedy", FOUND)
+NO_IMAGE = Answered("x/2.png", "6f", "m", "What?", "greedy", None, "x/2.png: not a readable image")
 
 
 def cells(item):
@@ -42,14 +42,14 @@ def test_a_line_of_csv_has_the_share_of_the_answer_and_the_sections():
 
 @pytest.mark.parametrize("answer", ["=1+1", "+1", "-1", "@a", "\t=1"])
 def test_no_cell_of_csv_is_a_formula(answer):
-    row = Answered("1.png", "5e", "m", "?", Recognition(answer, (), {}, {}, answer))
+    row = Answered("1.png", "5e", "m", "?", "greedy", Recognition(answer, (), {}, {}, answer))
     assert cells(row)["answer"] == f"'{answer}"
 
 
 def test_text_says_the_answer_first_and_what_is_missing():
     assert list(text_lines(ROW))[:3] == ["x/1.png", "  answer      a  (80% of the votes)",
                                          "  analysis    red"]  # fmt: skip
-    broken = Answered("1.png", "5e", "m", "?", Recognition(None, (), {}, {}, " wren "))
+    broken = Answered("1.png", "5e", "m", "?", "greedy", Recognition(None, (), {}, {}, " wren "))
     assert list(text_lines(broken))[1:] == [
         "  answer      no answer", "  no sections; the completion is: wren",
     ]  # fmt: skip
@@ -59,13 +59,13 @@ def test_text_says_the_answer_first_and_what_is_missing():
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_whole_rows_of_a_file_are_known_and_half_a_line_is_none(tmp_path, suffix):
     path = tmp_path / f"rows{suffix}"
-    assert read_done(path) == (set(), 0)
+    assert read_done(path) == ({}, 0)
     if suffix == ".csv":
         text = csv_head() + csv_line(ROW) + csv_line(NO_IMAGE)
     else:
         text = f"{json_line(ROW)}\n{json_line(NO_IMAGE)}\n"
     path.write_text(text + "x/3.png,torn")
-    assert read_done(path) == ({ROW.key, NO_IMAGE.key}, len(text))
+    assert read_done(path) == ({ROW.key: True, NO_IMAGE.key: False}, len(text))
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.csv", "a,b\n1,2\n"), ("a.jsonl", "[1]\n"),

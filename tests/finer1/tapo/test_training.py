@@ -256,12 +256,12 @@ def test_three_updates_without_finite_loss_in_a_row_end_the_run(run, break_updat
     [
         {"update_image": "own"},
         {"negative_gradient": False},
-        {"kl_ratio": "pos_over_neg"},
-        {"negative_image": "blackened"},
         {"inter_class_coef": 0.5},
         *(
             pytest.param(changes, marks=pytest.mark.slow)
             for changes in (
+                {"kl_ratio": "pos_over_neg"},
+                {"negative_image": "blackened"},
                 {"augment": False},
                 {"entropy_coef": 0.5},
                 {"negative_entropy_coef": 0.5},
