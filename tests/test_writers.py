@@ -44,6 +44,7 @@ REVIEWED = {
     "tasks/tracking/store.py:prepare_store": "a lock",
     "tasks/tracking/store.py:_make_store": "a database made beside its place and renamed",
     "flows/deploy.py:start": "a log",
+    "flows/endpoints.py:_start": "a log",
     "flows/predicting.py:_write": "lines added; a torn one is cut off",
     "flows/workspace.py:hold": "a lock",
     "flows/runner.py:_run_stage": "a log",
