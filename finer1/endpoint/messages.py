@@ -117,7 +117,7 @@ def query_of(items: list[tuple[str, str]]) -> RecognizeRequest:
     if "image" in given:
         raise bad_request("the image is the body; leave it out of the address", "image")
     if "votes" in given:
-        if value["votes"] not in map(str, range(1000)):
+        if str(value["votes"]) not in map(str, range(1000)):
             raise bad_request("votes is a number", "votes")
         value["votes"] = int(str(value["votes"]))
     if "temperature" in given:

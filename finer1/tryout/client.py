@@ -87,7 +87,7 @@ class Client:
         ]
         messages = [{"role": "user", "content": content}]
         if way.system:
-            messages.insert(0, {"role": "system", "content": way.system})  # type: ignore[dict-item]
+            messages.insert(0, {"role": "system", "content": way.system})
         body = {"model": self.served.name, "messages": messages, "stream": True}
         text = ""
         with self._stream(body) as lines:

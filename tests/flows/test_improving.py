@@ -65,6 +65,7 @@ def add(corrections, seed, key=KEY):
     return corrections.add(picture(seed), key, "violet", "engine:abc", "me")
 
 
+@pytest.mark.slow
 def test_corrected_images_are_taken_once_and_the_next_run_reads_the_data_anew(
     finer1, project, beetles, corrections
 ):
@@ -83,10 +84,11 @@ def test_corrected_images_are_taken_once_and_the_next_run_reads_the_data_anew(
     assert "\nnext: finer1 run\n" in text
     assert data_differences(None, params, project)["download.content"] != before
     code, text = finer1("improve")
-    assert (code, "added" in text, "next:" in text) == (0, False, False)
+    assert (code, "\nadded" in text, "next:" in text) == (0, False, False)
     assert "\nthere     1 in beetles since an earlier call\n" in text
 
 
+@pytest.mark.slow
 def test_what_the_next_run_will_not_train_on_is_told(finer1, project, beetles, corrections):
     assert finer1("data", "add", beetles, "--category", "beetle", "--tapo-shots", "1")[0] == 0
     for seed in (100, 101):
