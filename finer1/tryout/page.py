@@ -105,6 +105,20 @@ def _question(setting: Setting) -> dict[str, Any]:
             examples_per_page=len(setting.examples),
             elem_id="examples",
         )
+    mode, names, category = _kind(setting)
+    votes, temperature = _drawing(setting)
+    beside = gr.Checkbox(
+        label=f"{setting.base.title} beside it" if setting.base else "",
+        visible=setting.base is not None,
+        container=False,
+        elem_id="beside",
+    )
+    found = (image, mode, names, category, votes, temperature, beside)
+    return dict(zip(("image", *_ASKED), found, strict=True))
+
+
+def _kind(setting: Setting) -> tuple[gr.Radio, gr.Textbox, gr.Dropdown]:
+    """Open or from a list, that list, and what the image shows."""
     first = next(iter(setting.categories), "")
     mode = gr.Radio(_MODES, value="open", label="Question", elem_id="mode")
     names = gr.Textbox(
@@ -123,6 +137,11 @@ def _question(setting: Setting) -> dict[str, Any]:
         visible=len(setting.categories) != 1,
         elem_id="category",
     )
+    return mode, names, category
+
+
+def _drawing(setting: Setting) -> tuple[gr.Number, gr.Number]:
+    """How votes are drawn."""
     with gr.Row(elem_id="drawing"):
         votes = gr.Number(
             setting.votes,
@@ -138,14 +157,7 @@ def _question(setting: Setting) -> dict[str, Any]:
             min_width=120,
             elem_id="temperature",
         )
-    beside = gr.Checkbox(
-        label=f"{setting.base.title} beside it" if setting.base else "",
-        visible=setting.base is not None,
-        container=False,
-        elem_id="beside",
-    )
-    found = (image, mode, names, category, votes, temperature, beside)
-    return dict(zip(("image", *_ASKED), found, strict=True))
+    return votes, temperature
 
 
 def _correction(desk: CorrectionDesk) -> dict[str, Any]:
