@@ -60,7 +60,10 @@ def build_page(setting: Setting, desk: CorrectionDesk, view: View) -> gr.Blocks:
             trigger_mode="once",
             **_QUIET,
         )
-        fields["image"].change(
+        # Not its change: that comes again when the page is updated, and would end the asking.
+        others = [fields["image"].upload, fields["image"].clear, *fields["examples"]]
+        gr.on(
+            others,
             actions.clear,
             None,
             [*cards, shown, correction["panel"], correction["message"]],
@@ -95,8 +98,9 @@ def _question(setting: Setting) -> dict[str, Any]:
         buttons=[],
         elem_id="image",
     )
+    chosen = []
     if setting.examples:
-        gr.Examples(
+        examples = gr.Examples(
             [[str(path)] for path in setting.examples],
             image,
             label="Examples (training images)",
@@ -105,6 +109,7 @@ def _question(setting: Setting) -> dict[str, Any]:
             examples_per_page=len(setting.examples),
             elem_id="examples",
         )
+        chosen.append(examples.dataset.click)
     mode, names, category = _kind(setting)
     votes, temperature = _drawing(setting)
     beside = gr.Checkbox(
@@ -114,7 +119,7 @@ def _question(setting: Setting) -> dict[str, Any]:
         elem_id="beside",
     )
     found = (image, mode, names, category, votes, temperature, beside)
-    return dict(zip(("image", *_ASKED), found, strict=True))
+    return {**dict(zip(("image", *_ASKED), found, strict=True)), "examples": chosen}
 
 
 def _kind(setting: Setting) -> tuple[gr.Radio, gr.Textbox, gr.Dropdown]:
