@@ -4,7 +4,7 @@ bin := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup run smoke bench bench-data bench-score torture soak test lint clean
+.PHONY: help setup run smoke bench bench-data bench-score torture soak docs test lint clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -36,6 +36,14 @@ torture: setup   ## kill DVC and the stages KILLS times (200) at random moments;
 SOAK_MINUTES ?= 60
 soak: setup      ## runs, kills and load on the servers for SOAK_MINUTES (60): memory stays flat
 	@$(bin)/python -m tests.soak $(SOAK_MINUTES)
+
+# Two authors announce other programs at each build.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: export DISABLE_MKDOCS_2_WARNING := true
+docs:            ## the pages as a site, build/site/index.html, links checked; fetches mkdocs once
+	@test -x build/docs/bin/mkdocs || { python3 -m venv build/docs && build/docs/bin/pip install -q -r setup/docs.txt; }
+	@build/docs/bin/mkdocs build --strict --quiet
+	@echo build/site/index.html
 
 lint: setup      ## style and types
 	@$(bin)/ruff check .
