@@ -1,7 +1,7 @@
-"""Corrected images among the shots: what was got wrong once is trained on first.
+"""Corrected images among the shots of TAPO: what was got wrong once is trained on first.
 
-Shots are drawn by seed among all training images of a sub-category; a corrected one would often
-be left out.
+The split itself is that of the other images, so that corrections change neither what SFT trains on
+nor what models are validated on.
 """
 
 from collections import defaultdict
@@ -23,9 +23,10 @@ def prefer_corrected(
 ) -> list[SplitRecord]:
     """The rows with corrected images in the places of other images of TAPO.
 
-    A corrected image of a seen sub-category that trains in neither stage takes all parts of one
-    that TAPO has and that is none, which gets its parts; those of TAPO alone go first, and of them
-    the last in the order of `images`. There are as many shots as before. images: all of the run.
+    A corrected image of a seen sub-category takes the place in TAPO of one that is none; those of
+    TAPO alone go first, and of them the last in the order of `images`. There are as many shots as
+    before, and a corrected image for which there is none, or of an unseen sub-category, gets no
+    part. images: all of the run. rows: of the split of those that are not corrected.
     """
     parts: dict[str, tuple[Part, ...]] = defaultdict(tuple)
     for row in rows:
@@ -45,20 +46,17 @@ def prefer_corrected(
 
 
 def _exchange(members: Sequence[ImageRecord], parts: dict[str, tuple[Part, ...]]) -> None:
-    """Give corrected images of one sub-category the parts of others."""
-    waiting = [image for image in members if is_corrected(image) and not _trains(parts[image.id])]
+    """Give corrected images of one sub-category the places of others in TAPO."""
+    waiting = [image for image in members if is_corrected(image)]
     giving = [image for image in members if not is_corrected(image) and "tapo" in parts[image.id]]
     alone = [image for image in giving if "sft" not in parts[image.id]]
     shared = [image for image in giving if "sft" in parts[image.id]]
     order = [*reversed(alone), *reversed(shared)]
     for image, other in zip(waiting, order, strict=False):
-        parts[image.id], parts[other.id] = parts[other.id], parts[image.id]
-
-
-def _trains(parts: Sequence[Part]) -> bool:
-    return "sft" in parts or "tapo" in parts
+        parts[image.id] = ("tapo",)
+        parts[other.id] = tuple(part for part in parts[other.id] if part != "tapo")
 
 
 def num_corrected(rows: Sequence[SplitRecord]) -> int:
     """Corrected images that are trained on."""
-    return len({row.image.id for row in rows if is_corrected(row.image) and _trains((row.part,))})
+    return len({row.image.id for row in rows if is_corrected(row.image)})

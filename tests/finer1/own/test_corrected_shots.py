@@ -34,32 +34,25 @@ def test_there_are_as_many_shots_as_before_and_the_last_of_the_others_goes_first
     assert parts(found) == [("0.jpg", "sft"), ("1.jpg", "tapo"), ("@corrected/x.jpg", "tapo")]
 
 
-def test_what_gives_its_place_is_for_validation_where_the_corrected_one_was():
-    split = rows([(PLAIN[0], "sft"), (PLAIN[1], "tapo"), (CORRECTED[0], "validation")])
-    found = prefer_corrected([*PLAIN[:2], CORRECTED[0]], split)
-    assert parts(found) == [("0.jpg", "sft"), ("1.jpg", "validation"),
-                            ("@corrected/x.jpg", "tapo")]  # fmt: skip
-
-
-def test_one_that_both_stages_have_gives_both_parts_and_only_where_tapo_alone_has_none():
+def test_one_that_both_stages_have_stays_in_sft_and_gives_only_where_tapo_alone_has_none():
     both = rows([(PLAIN[0], "sft"), (PLAIN[0], "tapo")])
     found = prefer_corrected([PLAIN[0], CORRECTED[0]], both)
-    assert parts(found) == [("@corrected/x.jpg", "sft"), ("@corrected/x.jpg", "tapo")]
+    assert parts(found) == [("0.jpg", "sft"), ("@corrected/x.jpg", "tapo")]
     found = prefer_corrected([*PLAIN[:2], CORRECTED[0]], [*both, *rows([(PLAIN[1], "tapo")])])
-    assert parts(found)[:2] == [("0.jpg", "sft"), ("0.jpg", "tapo")]
+    assert parts(found) == [("0.jpg", "sft"), ("0.jpg", "tapo"), ("@corrected/x.jpg", "tapo")]
+
+
+def test_one_above_the_shots_has_no_part():
+    found = prefer_corrected([PLAIN[0], *CORRECTED], rows([(PLAIN[0], "tapo")]))
+    assert parts(found) == [("@corrected/x.jpg", "tapo")]
 
 
 def test_unseen_classes_and_runs_without_corrections_stay_as_they_are():
-    unseen = rows([(PLAIN[0], "validation"), (CORRECTED[0], "validation")], seen=False)
+    unseen = rows([(PLAIN[0], "validation")], seen=False)
     assert prefer_corrected([PLAIN[0], CORRECTED[0]], unseen) == unseen
     split = rows([(PLAIN[0], "sft"), (PLAIN[1], "tapo"), (PLAIN[2], "test")])
     assert prefer_corrected(PLAIN, split) == split
     assert num_corrected(unseen) == 0
-
-
-def test_one_that_trains_already_stays_where_it_is():
-    split = rows([(CORRECTED[0], "sft"), (PLAIN[1], "tapo")])
-    assert prefer_corrected([CORRECTED[0], PLAIN[1]], split) == split
 
 
 def test_another_class_gives_nothing():
