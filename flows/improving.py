@@ -34,6 +34,8 @@ def run_improve(here: Path) -> int:
     from flows.processes import as_typed
     from flows.workspace import hold
 
+    if not (here / "params.yaml").is_file():
+        raise ValueError(f"{here} has no params.yaml; run it in a project folder")
     params = load_params(here / "params.yaml")
     corrections = Corrections(here / params.paths.corrections)
     said = corrections.said()
@@ -48,29 +50,36 @@ def run_improve(here: Path) -> int:
             "images, since they are drawn or published; make one of your own: finer1 data add "
             "FOLDER --category WORD"
         )
-    print(f"= rows and files added to {params.paths.own}, as finer1 data add does")
     is_change = False
     with hold(here):
         for name in own:
-            is_change |= _improve(name, corrections, params, here)
+            is_change |= _improve(name, own, corrections, params, here)
     if is_change:
+        print(f"= rows and files changed in {params.paths.own}, as finer1 data add writes them")
         print(f"next: {as_typed('finer1 run', here)}")
     return 0
 
 
-def _improve(name: str, corrections: "Corrections", params: "Params", here: Path) -> bool:
-    """Bring one dataset up to the corrections; whether that changed it."""
+def _improve(
+    name: str, own: Sequence[str], corrections: "Corrections", params: "Params", here: Path
+) -> bool:
+    """Bring one dataset up to the corrections; whether that changed it. own: all of one's own."""
+    from finer1.own.improvement import Surroundings, plan_improvement
     from finer1.own.improvement import improve as carry_out
-    from finer1.own.improvement import plan_improvement
-    from finer1.records import ImageRecord, read_jsonl
+    from finer1.records import ImageRecord, SplitRecord, read_jsonl
     from flows.values import inspections
 
     folder = here / params.paths.own / name
-    index = here / params.paths.index
+    index, splits = here / params.paths.index, here / params.paths.splits
     known = read_jsonl(index, ImageRecord) if index.is_file() else []
-    others = [image for image in known if image.dataset != name]
+    rows = read_jsonl(splits, SplitRecord) if splits.is_file() else []
+    around = Surroundings(
+        images=[image for image in known if image.dataset not in own],
+        folders=[here / params.paths.own / other for other in own if other != name],
+        evaluated={row.image.id for row in rows if row.part in ("validation", "test")},
+    )
     workers = len(os.sched_getaffinity(0))
-    plan = plan_improvement(folder, corrections, others, inspections(here), workers)
+    plan = plan_improvement(folder, corrections, around, inspections(here), workers)
     carry_out(folder, corrections, plan)
     for line in _lines(name, plan):
         print(line)
@@ -89,6 +98,12 @@ def _lines(name: str, plan: "Improvement") -> Iterator[str]:
     if plan.removed:
         labels = Counter(row.label for row in plan.removed)
         yield f"removed   {len(plan.removed)} from {name}, taken back on the page: {_told(labels)}"
+    if plan.leaking:
+        labels = Counter(row.label for row in plan.leaking)
+        yield (
+            f"leaking   {len(plan.leaking)} removed from {name}, since models are validated or "
+            f"tested on the like, as told below: {_told(labels)}"
+        )
     if plan.there:
         yield f"there     {len(plan.there)} in {name} since an earlier call"
     for refused in plan.refused:

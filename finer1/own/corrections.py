@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from finer1.files import write_atomic
+from finer1.files import sha256_file, write_atomic
 from finer1.images import decode
 from finer1.journal import append_row, read_rows
 from finer1.records import ClassKey, row
 
 _ROWS, _IMAGES = "corrections.jsonl", "images"
+MOVE = "move the file to another class folder and run finer1 data add --replace"
+"""How an image of the data comes to another sub-category, which no correction does."""
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp"}
 
 
@@ -87,8 +89,9 @@ class Corrections:
         sha256 = hashlib.sha256(content).hexdigest()
         file = f"{sha256}{_SUFFIXES[decode(content).format]}"
         made = Correction(sha256, file, *key, answer, model, reviewer, self._now())
-        if not self.path(made).exists():
-            write_atomic(self.path(made), content)
+        path = self.path(made)
+        if not path.is_file() or sha256_file(path) != sha256:  # a damaged one is mended so
+            write_atomic(path, content)
         append_row(self.rows, made)
         return made
 

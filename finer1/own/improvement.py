@@ -15,8 +15,8 @@ from finer1.files import sha256_file, write_atomic
 from finer1.inspection.findings import shown
 from finer1.inspection.inspecting import Inspected, inspect_images
 from finer1.inspection.near_pairs import NEAR_DISTANCE
-from finer1.own.corrected_shots import CORRECTED
-from finer1.own.corrections import Correction, Corrections
+from finer1.own.corrected_shots import CORRECTED, is_corrected
+from finer1.own.corrections import MOVE, Correction, Corrections
 from finer1.own.dataset import OwnImage, image_file, index_rows, read, write_index
 from finer1.records import ImageRecord
 
@@ -28,6 +28,20 @@ class Refused:
     correction: Correction
     reason: str
     """Why, and what to do."""
+    is_leak: bool = False
+    """Models are validated or tested on it: the dataset must not keep it either."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What else the run reads, which a correction must not be a copy of."""
+
+    images: Sequence[ImageRecord] = ()
+    """Of its other datasets, those in `folders` aside."""
+    folders: Sequence[Path] = ()
+    """Its other datasets of one's own."""
+    evaluated: Collection[str] = ()
+    """Ids of all images that its last split validates or tests on."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,9 @@ class Improvement:
     there: tuple[Correction, ...]
     """In the dataset as they are."""
     removed: tuple[OwnImage, ...]
-    """In the dataset, and taken back since."""
+    """In the dataset, and since taken back or given to another dataset."""
+    leaking: tuple[OwnImage, ...]
+    """In the dataset, and copies of what models are validated or tested on; they go, too."""
     refused: tuple[Refused, ...]
     rows: tuple[OwnImage, ...]
     """Of the index as it is to be."""
@@ -48,7 +64,7 @@ class Improvement:
     @property
     def is_change(self) -> bool:
         """Whether the index is to become another."""
-        return bool(self.added or self.moved or self.removed)
+        return bool(self.added or self.moved or self.removed or self.leaking)
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,9 @@ class _Known:
 
     name: str
     label: str
-    is_held_out: bool
+    is_training: bool
+    """Official side."""
+    is_evaluated: bool
     sha256: str
     phash: str
 
@@ -65,24 +83,19 @@ class _Known:
 def plan_improvement(
     folder: Path,
     corrections: Corrections,
-    others: Sequence[ImageRecord],
+    around: Surroundings,
     cache: Path,
     workers: int,
 ) -> Improvement:
     """What is to change in the dataset in `folder`; changes nothing.
 
-    others: images of the run's other datasets. cache, workers: as of inspect_images. Raises
-    ValueError when the dataset is broken.
+    cache, workers: as of inspect_images. Raises ValueError when a dataset is broken.
     """
     listed = read(folder).images
     own, given = _parted(index_rows(folder))
     category = listed[0].category
     groups = {image.label: image.group for image in listed}
-    sources = [image for image in listed if image.path in {row.path for row in given}]
-    known = [
-        *_known_own(sources, list(inspect_images(sources, cache, workers, None))),
-        *_known_others(others),
-    ]
+    known = list(_known(folder, around, cache, workers))
     wanted = [item for item in corrections.standing().values() if item.dataset == folder.name]
     looked = _look(wanted, folder, corrections, category, cache, workers)
     there = {row.sha256: row for row in own}
@@ -90,8 +103,8 @@ def plan_improvement(
     sorts: dict[str, list[Correction]] = {"added": [], "moved": [], "there": []}
     refused = []
     for item in wanted:
-        if reason := _reason(item, looked, category, groups, known):
-            refused.append(Refused(item, reason))
+        if refusal := _refusal(item, looked, category, groups, known):
+            refused.append(refusal)
             continue
         assert item.label is not None
         path = f"{CORRECTED}/{item.file}"
@@ -99,18 +112,22 @@ def plan_improvement(
         row = there.get(item.sha256)
         kind = "added" if row is None else "there" if row.label == item.label else "moved"
         sorts[kind].append(item)
-    kept, removed = _kept(own, made, corrections)
+    leaks = {refusal.correction.sha256 for refusal in refused if refusal.is_leak}
+    rest = [row for row in own if row.sha256 not in made]
+    leaking = [row for row in rest if row.sha256 in leaks]
+    removed = [row for row in rest if _is_gone(row, folder.name, corrections.said())]
     return Improvement(
         **{kind: tuple(items) for kind, items in sorts.items()},
         removed=tuple(removed),
+        leaking=tuple(leaking),
         refused=tuple(refused),
-        rows=(*given, *kept, *made.values()),
+        rows=(*given, *(r for r in rest if r not in removed + leaking), *made.values()),
     )
 
 
 def improve(folder: Path, corrections: Corrections, plan: Improvement) -> None:
     """Carry out a plan. Raises OSError when the disk is full; the next call then goes on."""
-    for item in (*plan.added, *plan.moved):
+    for item in (*plan.added, *plan.moved, *plan.there):
         target = image_file(folder, f"{CORRECTED}/{item.file}")
         if not target.is_file() or sha256_file(target) != item.sha256:
             write_atomic(target, corrections.path(item).read_bytes())
@@ -130,26 +147,34 @@ def _parted(rows: Sequence[OwnImage]) -> tuple[list[OwnImage], list[OwnImage]]:
     return own, [row for row in rows if row not in own]
 
 
-def _kept(
-    own: Sequence[OwnImage], made: Mapping[str, OwnImage], corrections: Corrections
-) -> tuple[list[OwnImage], list[OwnImage]]:
-    """Rows of earlier corrections that stay, since nothing new is said of them, and those that go.
+def _is_gone(row: OwnImage, dataset: str, said: Mapping[str, Correction]) -> bool:
+    """Whether an image was taken back, or given to another dataset.
 
-    Nothing goes because the file of corrections is not there.
+    Nothing goes because it is refused, or because the file of corrections is not there.
     """
-    said = corrections.said()
-    rest = [row for row in own if row.sha256 not in made]
-    return [row for row in rest if row.sha256 not in said], [r for r in rest if r.sha256 in said]
+    item = said.get(row.sha256)
+    return item is not None and (item.label is None or item.dataset != dataset)
 
 
-def _known_own(images: Sequence[ListedImage], inspected: Sequence[Inspected]) -> Iterator[_Known]:
-    for image, seen in zip(images, inspected, strict=True):
-        yield _Known(image.path, image.label, image.official != "train", seen.sha256, seen.phash)
-
-
-def _known_others(images: Sequence[ImageRecord]) -> Iterator[_Known]:
-    for image in images:
-        yield _Known(image.id, image.label, image.official != "train", image.sha256, image.phash)
+def _known(folder: Path, around: Surroundings, cache: Path, workers: int) -> Iterator[_Known]:
+    """All images but corrected ones, which follow the file of corrections."""
+    for own in (folder, *around.folders):
+        listed = [i for i in read(own).images if not i.path.startswith(f"{CORRECTED}/")]
+        inspected = inspect_images(listed, cache, workers, None)
+        for image, seen in zip(listed, inspected, strict=True):
+            is_training, name = image.official == "train", f"{own.name}/{image.path}"
+            is_evaluated = not is_training or name in around.evaluated
+            yield _Known(name, image.label, is_training, is_evaluated, seen.sha256, seen.phash)
+    for record in around.images:
+        if not is_corrected(record):
+            yield _Known(
+                name=record.id,
+                label=record.label,
+                is_training=record.official == "train",
+                is_evaluated=record.official != "train" or record.id in around.evaluated,
+                sha256=record.sha256,
+                phash=record.phash,
+            )
 
 
 def _look(
@@ -160,11 +185,12 @@ def _look(
     cache: Path,
     workers: int,
 ) -> dict[str, Inspected]:
-    """SHA-256 in the correction -> what is seen in its file, or in the dataset's copy of it."""
+    """SHA-256 in the correction -> what is seen in its file, or in a right copy of the dataset."""
     images = []
     for item in wanted:
         source, copy = corrections.path(item), image_file(folder, f"{CORRECTED}/{item.file}")
-        source = copy if copy.is_file() and not source.is_file() else source
+        if copy.is_file() and sha256_file(copy) == item.sha256:
+            source = copy
         images.append(
             ListedImage(
                 path=item.file,
@@ -180,38 +206,47 @@ def _look(
     return {item.sha256: seen for item, seen in zip(wanted, found, strict=True)}
 
 
-def _reason(
+def _refusal(
     item: Correction,
     looked: Mapping[str, Inspected],
     category: str,
     labels: Collection[str],
     known: Sequence[_Known],
-) -> str | None:
+) -> Refused | None:
     """Why a correction is refused; None when it is not."""
     seen = looked[item.sha256]
     if item.label not in labels or item.category != category:
-        return (
+        return Refused(
+            item,
             f"the dataset has no class {shown(item.label)!r} of {shown(item.category)} any more; "
-            "pick another on the page"
+            "pick another on the page",
         )
     if seen.error is not None:
-        return f"{seen.error}; put the file back, or take the image back on the page"
+        return Refused(item, f"{seen.error}; put the file back, or pick again on the page")
     if seen.sha256 != item.sha256:
-        return "its file is not the one that was corrected; put that back, or pick again"
-    for other in known:
-        name = shown(other.name)
-        if other.sha256 == seen.sha256 and other.is_held_out:
-            return (
-                f"it is the same file as {name}, on which models are tested; "
-                "none may be trained on it"
-            )
-        if other.sha256 == seen.sha256:
-            return f"it is the same file as {name}, a training image of {shown(other.label)!r}"
+        return Refused(
+            item, "its file is not the one that was corrected; put that back, or pick again"
+        )
+    same = [other for other in known if other.sha256 == seen.sha256]
+    for other in sorted(same, key=lambda other: other.is_training):
+        text = f"it is the same file as {shown(other.name)}, "
+        if not other.is_training:
+            text += "on which models are tested; none may be trained on it"
+            return Refused(item, text, is_leak=True)
+        text += f"a training image of {shown(other.label)!r}; to change that, {MOVE}"
+        return Refused(item, text, is_leak=other.is_evaluated)
+    return _near(item, seen, known)
+
+
+def _near(item: Correction, seen: Inspected, known: Sequence[_Known]) -> Refused | None:
+    """Refused for showing what models are validated or tested on; None when it does not."""
     for other in known:
         distance = (int(other.phash or "0", 16) ^ int(seen.phash, 16)).bit_count()
-        if other.is_held_out and other.phash and distance <= NEAR_DISTANCE:
-            return (
+        if other.is_evaluated and other.phash and distance <= NEAR_DISTANCE:
+            return Refused(
+                item,
                 f"it shows nearly the same as {shown(other.name)} ({distance} differing bits), on "
-                "which models are tested; none may be trained on it"
+                "which models are validated or tested; none may be trained on it",
+                is_leak=True,
             )
     return None

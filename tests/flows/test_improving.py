@@ -79,12 +79,13 @@ def test_corrected_images_are_taken_once_and_the_next_run_reads_the_data_anew(
     code, text = finer1("improve")
     assert code == 0
     assert "\nadded     1 to beetles: ruby\n" in text
-    assert f"\nrefused   {refused.sha256[:12]} (ruby): it is the same file as {tested.path}" in text
+    told = f"\nrefused   {refused.sha256[:12]} (ruby): it is the same file as beetles/"
+    assert told + tested.path in text
     assert "left      1 of world, which is no dataset of your own in this run\n" in text
     assert "\nnext: finer1 run\n" in text
     assert data_differences(None, params, project)["download.content"] != before
     code, text = finer1("improve")
-    assert (code, "\nadded" in text, "next:" in text) == (0, False, False)
+    assert (code, "\nadded" in text, "next:" in text, "= rows" in text) == (0, False, False, False)
     assert "\nthere     1 in beetles since an earlier call\n" in text
 
 
@@ -104,6 +105,13 @@ def test_the_drawn_world_takes_no_images_and_says_what_to_do(finer1, corrections
     assert code == 2
     assert "(world) take no further images, since they are drawn or published" in text
     assert "finer1 data add FOLDER --category WORD" in text
+
+
+def test_outside_of_a_project_the_folder_is_named(finer1, project):
+    (project / "params.yaml").unlink()
+    code, text = finer1("improve")
+    assert code == 2
+    assert "has no params.yaml; run it in a project folder" in text
 
 
 def test_without_a_correction_the_page_is_named(finer1):

@@ -58,6 +58,13 @@ def test_what_is_taken_back_stands_no_more_and_stays_in_the_file(corrections):
     assert len(read_jsonl(corrections.rows, Correction)) == 3
 
 
+def test_picking_again_mends_a_damaged_file(corrections):
+    made = add(corrections)
+    corrections.path(made).write_bytes(b"half")
+    add(corrections)
+    assert corrections.path(made).read_bytes() == content()
+
+
 def test_what_is_no_image_is_refused_and_nothing_written(corrections):
     with pytest.raises(ValueError, match="not a readable image"):
         add(corrections, b"text")

@@ -10,7 +10,7 @@ from finer1.files import sha256_file, sha256_folder
 from finer1.own import improvement
 from finer1.own.corrections import Corrections
 from finer1.own.dataset import Addition, OwnDataset, read, write_dataset
-from finer1.own.improvement import improve, plan_improvement
+from finer1.own.improvement import Surroundings, improve, plan_improvement
 from finer1.progress import Progress
 from finer1.records import ImageRecord
 
@@ -57,8 +57,8 @@ def corrections(tmp_path):
 def run(folder, corrections, cache):
     """One call of `finer1 improve`."""
 
-    def run(others=()):
-        plan = plan_improvement(folder, corrections, others, cache, 1)
+    def run(**around):
+        plan = plan_improvement(folder, corrections, Surroundings(**around), cache, 1)
         improve(folder, corrections, plan)
         return plan
 
@@ -126,9 +126,13 @@ def test_a_lost_file_that_the_dataset_has_is_no_reason_to_drop_it(folder, correc
 @pytest.mark.parametrize(
     ("content", "label", "reason"),
     [
-        (picture(2), "ruby", "the same file as golden/2.png, on which models are tested"),
-        (picture(12, "JPEG"), "golden", "nearly the same as ruby/2.png (0 differing bits)"),
-        (picture(0), "ruby", "the same file as golden/0.png, a training image of 'golden'"),
+        (picture(2), "ruby", "the same file as beetles/golden/2.png, on which models are tested"),
+        (picture(12, "JPEG"), "golden", "nearly the same as beetles/ruby/2.png (0 differing bits)"),
+        (
+            picture(0),
+            "ruby",
+            "golden/0.png, a training image of 'golden'; to change that, move",
+        ),
         (picture(100), "emerald", "has no class 'emerald' of beetle any more"),
     ],
 )
@@ -156,7 +160,79 @@ def test_a_file_that_is_not_what_was_corrected_is_refused(corrections, run, dama
 def test_a_test_image_of_another_dataset_of_the_run_is_refused(corrections, run):
     made = add(corrections, picture(100))
     other = ImageRecord("w/a.png", "w", "bird", "elm", None, made.sha256, "f" * 16, "test")
-    assert "same file as w/a.png, on which models are tested" in run([other]).refused[0].reason
+    (refused,) = run(images=[other]).refused
+    assert "same file as w/a.png, on which models are tested" in refused.reason
+
+
+def test_a_near_copy_of_an_image_that_the_run_validates_on_is_refused(corrections, run):
+    add(corrections, picture(1, "JPEG"))  # of golden/1.png, official training image
+    reason = run(evaluated={"beetles/golden/1.png"}).refused[0].reason
+    assert "nearly the same as beetles/golden/1.png (0 differing bits)" in reason
+    assert len(run().added) == 1
+
+
+def test_a_test_image_of_another_own_dataset_is_refused_before_any_run(
+    folder, corrections, run, tmp_path
+):
+    wasps = tmp_path / "own" / "wasps"
+    shutil.copytree(folder, wasps)
+    path = wasps / "images/golden/2.png"
+    path.write_bytes(picture(200))
+    add(corrections, picture(200))
+    assert "as wasps/golden/2.png, on which models are tested" in (
+        run(folders=[wasps]).refused[0].reason
+    )
+
+
+def test_one_that_was_given_to_another_dataset_goes_and_is_no_copy_for_that(
+    folder, corrections, run, cache, tmp_path
+):
+    made = add(corrections, picture(100))
+    run()
+    wasps = tmp_path / "own" / "wasps"
+    shutil.copytree(folder, wasps, ignore=shutil.ignore_patterns("@corrected"))
+    rows = [line for line in (folder / "index.jsonl").read_text().splitlines(True)
+            if "@corrected" not in line]  # fmt: skip
+    (wasps / "index.jsonl").write_text("".join(rows))
+    corrections.add(picture(100), ("wasps", "beetle", "ruby"), None, "engine:abc", "me")
+    kept = ImageRecord(
+        f"beetles/@corrected/{made.file}", "beetles", "beetle", "ruby", None, made.sha256,
+        "f" * 16, "train",
+    )  # fmt: skip
+    plan = plan_improvement(wasps, corrections, Surroundings([kept]), cache, 1)
+    assert [item.sha256 for item in plan.added] == [made.sha256]
+    assert [row.sha256 for row in run().removed] == [made.sha256]
+
+
+def test_what_is_refused_later_stays_in_the_dataset(folder, corrections, run):
+    made = add(corrections, picture(100))
+    run()
+    add(corrections, picture(100), "emerald")
+    plan = run()
+    assert "no class 'emerald'" in plan.refused[0].reason
+    assert not plan.is_change
+    assert (folder / "images/@corrected" / made.file).read_bytes() == picture(100)
+
+
+def test_what_is_found_to_leak_later_goes_under_its_own_word(folder, corrections, run):
+    made = add(corrections, picture(100))
+    run()
+    other = ImageRecord("w/a.png", "w", "bird", "elm", None, made.sha256, "f" * 16, "test")
+    plan = run(images=[other])
+    assert [row.sha256 for row in plan.leaking] == [made.sha256]
+    assert (plan.removed, corrected(folder)) == ((), {})
+
+
+def test_the_datasets_good_copy_counts_and_a_damaged_one_is_mended(folder, corrections, run):
+    made = add(corrections, picture(100))
+    run()
+    copy = folder / "images/@corrected" / made.file
+    copy.write_bytes(b"half")
+    assert run().there == (made,)
+    assert copy.read_bytes() == picture(100)
+    corrections.path(made).write_bytes(b"half")
+    assert run().there == (made,)
+    assert copy.read_bytes() == picture(100)
 
 
 def test_corrections_of_another_dataset_are_left_alone(folder, corrections, run):
