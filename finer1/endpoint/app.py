@@ -199,12 +199,10 @@ class _Routes:
         (greedy,) = await self._desk.generate(prompt, Sampling(1, 0.0, 1.0, asking.max_tokens))
         drawn: list[Sample] = []
         if asked.votes:
-            temperature = asked.temperature or asking.temperature
-            voting = Sampling(asked.votes, temperature, asking.top_p, asking.max_tokens)
+            voting = Sampling(asked.votes, asking.temperature, asking.top_p, asking.max_tokens)
             drawn = await self._desk.generate(prompt, voting)
         found = read_recognition(greedy.text, way, names, [sample.text for sample in drawn])
-        told = {"model": self._served.name, **asdict(found), "tokens": greedy.num_tokens}
-        return JSONResponse(told)
+        return JSONResponse({"model": self._served.name, **asdict(found)})
 
     def _check_key(self, request: Request) -> None:
         if self._served.key is None:

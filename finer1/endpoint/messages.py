@@ -83,8 +83,6 @@ class RecognizeRequest(BaseModel):
     ] = []
     category: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     votes: Annotated[int, Field(ge=0)] = 0
-    temperature: Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)] | None = None
-    """Of the votes; None: that of the training."""
     model: str | None = None
 
 
@@ -117,14 +115,9 @@ def query_of(items: list[tuple[str, str]]) -> RecognizeRequest:
     if "image" in given:
         raise bad_request("the image is the body; leave it out of the address", "image")
     if "votes" in given:
-        if str(value["votes"]) not in map(str, range(1000)):
+        if value["votes"] not in map(str, range(1000)):
             raise bad_request("votes is a number", "votes")
         value["votes"] = int(str(value["votes"]))
-    if "temperature" in given:
-        try:
-            value["temperature"] = float(str(value["temperature"]))
-        except ValueError:
-            raise bad_request("temperature is a number", "temperature") from None
     return parse(RecognizeRequest, json.dumps(value).encode())
 
 

@@ -20,9 +20,20 @@ class Calibration:
     """Of the stage `score`."""
     samples: int
     """Votes of a question."""
+    temperature: float
+    """At which they were drawn."""
 
-    def sentence(self, share: float) -> str:
-        """How often majority answers with a share like this were right; share: in (0, 1]."""
+    def sentence(self, share: float, samples: int, temperature: float) -> str:
+        """How often majority answers with a share like this were right; share: in (0, 1].
+
+        samples, temperature: of the votes that gave the share; of others nothing was measured.
+        """
+        if (samples, temperature) != (self.samples, self.temperature):
+            return (
+                "How often such shares are right was measured with "
+                f"{self.samples} votes at temperature {self.temperature:g} only; set these to "
+                "compare."
+            )
         place = math.ceil(round(share * BINS, 9)) - 1
         key = f"{self.model}/votes"
         count = int(self.metrics[f"{key}/bin_{place}/n"])
@@ -44,10 +55,13 @@ class Calibration:
         )
 
 
-def find_calibration(paths: Paths, home: Path, identity: str) -> Calibration | None:
+def find_calibration(
+    paths: Paths, home: Path, identity: str, temperature: float
+) -> Calibration | None:
     """The votes of the model in the project's evaluation; None when it was another model's.
 
-    identity: of engine and weights; only the weights' part has to be the same.
+    identity: of engine and weights; only the weights' part has to be the same. temperature: of the
+    votes in the evaluation.
     """
     file = home / paths.metrics / "score.json"
     if not file.is_file():
@@ -56,7 +70,7 @@ def find_calibration(paths: Paths, home: Path, identity: str) -> Calibration | N
     for model in sorted({key.partition("/votes/")[0] for key in metrics if "/votes/" in key}):
         samples = _samples(home / paths.predictions / f"{model}.jsonl", identity)
         if samples:
-            return Calibration(model, metrics, samples)
+            return Calibration(model, metrics, samples, temperature)
     return None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from finer1.draws import draw
 from finer1.evaluation.answers import normalise
+from finer1.own.corrected_shots import is_corrected
 from finer1.paths import Paths
 from finer1.records import ClassKey, ImageRecord, SplitRecord, read_jsonl
 from finer1.splits import unused_images
@@ -19,14 +20,15 @@ EXAMPLES = 8
 
 @dataclass(frozen=True)
 class ProjectClasses:
-    """What a run knows of its sub-categories; test images are in none of it but `held_out`."""
+    """What a run knows of its sub-categories; test images are in none of it but `known`."""
 
     names: Mapping[str, tuple[str, ...]]
     """Category -> names, sorted."""
     keys: tuple[ClassKey, ...]
     """All, sorted."""
-    held_out: Mapping[str, str]
-    """SHA-256 -> id of the images that a model is tested on."""
+    known: Mapping[str, ImageRecord]
+    """SHA-256 -> the image of the data with these bytes, one that models are tested on first;
+    without corrected ones, which may be picked anew."""
     examples: tuple[ImageRecord, ...]
     """Of different sub-categories, training images that no training uses first."""
     _references: Mapping[tuple[str, str], tuple[str, ...]]
@@ -54,24 +56,38 @@ def classes_of(
     """See read_classes; seed: of the examples."""
     names: dict[str, set[str]] = defaultdict(set)
     references: dict[tuple[str, str], list[str]] = defaultdict(list)
+    test = _test_contents(images)
     for image in images:
         names[image.category].add(image.label)
-        if image.official == "train":
+        if image.official == "train" and image.sha256 not in test:
             references[image.category, normalise(image.label)].append(image.id)
     return ProjectClasses(
         names={category: tuple(sorted(names[category])) for category in sorted(names)},
         keys=tuple(sorted({image.class_key for image in images})),
-        held_out={image.sha256: image.id for image in images if image.official == "test"},
+        known=_known(images),
         examples=_examples(images, splits, seed),
         _references={key: tuple(ids[:REFERENCES]) for key, ids in references.items()},
     )
+
+
+def _known(images: Sequence[ImageRecord]) -> dict[str, ImageRecord]:
+    known: dict[str, ImageRecord] = {}
+    for side in ("test", "validation", "train"):
+        for image in images:
+            if image.official == side and not is_corrected(image):
+                known.setdefault(image.sha256, image)
+    return known
+
+
+def _test_contents(images: Sequence[ImageRecord]) -> set[str]:
+    return {image.sha256 for image in images if image.official == "test"}
 
 
 def _examples(
     images: Sequence[ImageRecord], splits: Sequence[SplitRecord], seed: int
 ) -> tuple[ImageRecord, ...]:
     """Some images of different sub-categories, the categories in turn."""
-    test = {image.sha256 for image in images if image.official == "test"}
+    test = _test_contents(images)
     unused = list(unused_images(images, splits))
     trained = [image for image in images if image.official == "train"]
     chosen: dict[ClassKey, ImageRecord] = {}

@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import httpx
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from finer1.asking import Asking
 from finer1.images import decode
-from finer1.recognition.reading import Recognition, asked_about
+from finer1.recognition.reading import Recognition, asked_about, read_recognition
 
 _PATIENCE_S = httpx.Timeout(180, connect=10)
 """The endpoint itself gives up after less."""
@@ -43,17 +43,6 @@ class Asked:
     """Of these."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came of it."""
-
-    found: Recognition
-    num_tokens: int
-    """Generated for the greedy completion; 0 where the server does not say."""
-    body: dict[str, Any]
-    """As the endpoint gave it."""
-
-
 class Client:
     """Asks one endpoint.
 
@@ -80,42 +69,47 @@ class Client:
 
     def write(self, asked: Asked) -> Iterator[str]:
         """The greedy completion so far, again and again as it is written."""
+        text = ""
+        with self._stream({**self._chat(asked), "stream": True}) as lines:
+            for piece in _pieces(lines):
+                text += piece
+                yield text
+
+    def draw(self, asked: Asked) -> list[str]:
+        """The completions that vote; none is asked for where there are no votes."""
+        if not asked.votes:
+            return []
+        drawing = {
+            "n": asked.votes,
+            "temperature": asked.temperature,
+            "top_p": self.served.asking.top_p,
+        }
+        found = self._ask("POST", "/chat/completions", {**self._chat(asked), **drawing})
+        try:
+            return [str(choice["message"]["content"]) for choice in found["choices"]]
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{self.url} is no endpoint of finer1 serve") from error
+
+    def read(self, asked: Asked, raw: str, drawn: Sequence[str]) -> Recognition:
+        """What a completion says, with the votes of those drawn; as /v1/recognize reads it."""
+        way = asked_about(self.served.asking, asked.candidates, asked.category)
+        return read_recognition(raw, way, asked.candidates, drawn)
+
+    def body(self, found: Recognition) -> dict[str, object]:
+        """A recognition in the form of /v1/recognize."""
+        return {"model": self.served.name, **asdict(found)}
+
+    def _chat(self, asked: Asked) -> dict[str, object]:
+        """The body of a request, the same for the greedy completion and for votes."""
         way = asked_about(self.served.asking, asked.candidates, asked.category)
         content = [
             {"type": "image_url", "image_url": {"url": _data_url(asked.content)}},
             {"type": "text", "text": way.user},
         ]
-        messages = [{"role": "user", "content": content}]
+        messages: list[dict[str, object]] = [{"role": "user", "content": content}]
         if way.system:
             messages.insert(0, {"role": "system", "content": way.system})
-        body = {"model": self.served.name, "messages": messages, "stream": True}
-        text = ""
-        with self._stream(body) as lines:
-            for piece in _pieces(lines):
-                text += piece
-                yield text
-
-    def recognize(self, asked: Asked) -> Answer:
-        """The greedy answer and the votes."""
-        body: dict[str, object] = {
-            "image": _data_url(asked.content),
-            "candidates": list(asked.candidates),
-            "category": asked.category,
-            "votes": asked.votes,
-            "temperature": asked.temperature,
-        }
-        found = self._ask("POST", "/recognize", body)
-        return Answer(
-            Recognition(
-                answer=found["answer"],
-                candidates=tuple(found["candidates"]),
-                sections=found["sections"],
-                votes=found["votes"],
-                raw=found["raw"],
-            ),
-            found["tokens"],
-            found,
-        )
+        return {"model": self.served.name, "messages": messages}
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         try:
@@ -158,6 +152,8 @@ class _Lines:
         except httpx.TransportError as error:
             self._http.close()
             raise self._client._silent(error) from error
+        if answer.is_error:
+            self._http.close()  # the block is not entered, so that nothing else would
         _check(answer)
         return self._read(answer)
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from finer1.images import decode_image
-from finer1.own.corrections import Corrections
-from finer1.records import ClassKey
+from finer1.own.corrections import MOVE, Corrections
+from finer1.recognition.reading import Recognition
+from finer1.records import ClassKey, ImageRecord
 from finer1.report.pictures import picture_uri
 from finer1.tryout.calibration import Calibration
 from finer1.tryout.classes import ProjectClasses
-from finer1.tryout.client import Answer, Asked, Client
+from finer1.tryout.client import Asked, Client
 from finer1.tryout.view import Told
 
 _STEP_S = 0.05
@@ -45,14 +46,6 @@ class Shown:
         return hashlib.sha256(self.content).hexdigest()
 
 
-def parse_names(text: str) -> tuple[str, ...]:
-    """The names of a list, a line each, each once. Raises ValueError for fewer than two."""
-    names = tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
-    if len(names) < 2:
-        raise ValueError("write two names or more to choose from, a line each, or ask openly")
-    return names
-
-
 def tell(model: Model, asked: Asked) -> Iterator[tuple[Told, Shown | None]]:
     """What is known of the answer, again and again; at last with what a correction needs.
 
@@ -65,7 +58,8 @@ def tell(model: Model, asked: Asked) -> Iterator[tuple[Told, Shown | None]]:
         yield told, None
         client = model.client()
         served = client.served
-        start = shown_at = time.monotonic()
+        raw, start = "", time.monotonic()
+        shown_at = start
         for raw in client.write(asked):
             told = replace(told, raw=raw, status="writing")
             if time.monotonic() - shown_at >= _STEP_S:
@@ -75,30 +69,31 @@ def tell(model: Model, asked: Asked) -> Iterator[tuple[Told, Shown | None]]:
         status = f"drawing {asked.votes} votes" if asked.votes else "reading"
         told = replace(told, status=status)
         yield told, None
-        answer = client.recognize(asked)
+        drawn = client.draw(asked)
+        found = client.read(asked, raw, drawn)
     except (ValueError, OSError) as error:
         yield replace(told, status="", error=str(error)), None
         return
     seconds = (written_s, time.monotonic() - start - written_s)
-    shown = Shown(asked.content, asked.category, answer.found.answer, served.identity)
-    yield _whole(told, asked, client, answer, seconds, model.calibration(served.identity)), shown
+    shown = Shown(asked.content, asked.category, found.answer, served.identity)
+    yield _whole(told, asked, client, found, seconds, model.calibration(served.identity)), shown
 
 
 def _whole(
     told: Told,
     asked: Asked,
     client: Client,
-    answer: Answer,
+    found: Recognition,
     seconds: tuple[float, float],
     calibration: Calibration | None,
 ) -> Told:
     """All that is known at the end. seconds: of the greedy completion, and of the votes."""
-    found, served = answer.found, client.served
-    tokens = f"{answer.num_tokens} tokens, " if answer.num_tokens else ""
+    served = client.served
     votes = f", {seconds[1]:.1f} s for {asked.votes} votes at temperature {asked.temperature:g}"
     measured = ""
     if found.votes and calibration is not None:
-        measured = calibration.sentence(max(found.votes.values()))
+        most = max(found.votes.values())
+        measured = calibration.sentence(most, asked.votes, asked.temperature)
     elif found.votes:
         measured = (
             "How often such shares are right was not measured: there is no evaluation with votes "
@@ -112,11 +107,11 @@ def _whole(
         num_votes=asked.votes,
         calibration=measured,
         facts=(
-            f"{tokens}{seconds[0]:.1f} s{votes if asked.votes else ''}",
+            f"{seconds[0]:.1f} s{votes if asked.votes else ''}",
             f"prompt ({served.asking.strategy}): {client.prompt(asked)}",
             f"model {served.name}: {served.identity}",
         ),
-        body=json.dumps(answer.body, ensure_ascii=False, indent=2),
+        body=json.dumps(client.body(found), ensure_ascii=False, indent=2),
     )
 
 
@@ -144,20 +139,26 @@ class CorrectionDesk:
     def correct(self, shown: Shown, place: int) -> str:
         """Keep what an image shows; place: in the choices. Returns what was done.
 
-        Raises ValueError when it may not be trained on, OSError when the disk takes it not.
+        Raises ValueError when it is an image of the data, OSError when the disk takes it not.
         """
         assert self._corrections is not None
         key = self.choices[place]
-        if held_out := self._classes.held_out.get(shown.sha256):
-            raise ValueError(
-                f"nothing was written: this is {held_out}, an image that models are tested on, "
-                "which none may be trained on"
-            )
+        if known := self._classes.known.get(shown.sha256):
+            raise ValueError(f"nothing was written: this is {known.id}, {self._role(known)}")
         self._corrections.add(shown.content, key, shown.answer, shown.identity, self._reviewer)
         kept = f"Kept as {key[2]}, in {self._corrections.rows}"
         if key[0] in self._own:
             return f"{kept}; finer1 improve takes it into the next run."
         return f"{kept}; no run learns from it, since {key[0]} is no dataset of your own."
+
+    def _role(self, known: ImageRecord) -> str:
+        """What an image of the data is for, and what can be done about its sub-category."""
+        if known.official != "train":
+            return "an image that models are tested on, which none may be trained on"
+        text = f"already a training image of {known.label}"
+        if known.dataset in self._own:
+            text += f"; to change that, {MOVE}"
+        return text
 
     def take_back(self, shown: Shown) -> str:
         """Take back what was said of an image. Returns what was done."""

@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import ImageData
 
 from finer1.local_page import html, launch
 from finer1.notices import notice
-from finer1.tryout.client import Asked
-from finer1.tryout.desk import CorrectionDesk, Shown, parse_names, tell
+from finer1.tryout.desk import CorrectionDesk, Shown, tell
+from finer1.tryout.fields import MOST_VOTES, asked_of
 from finer1.tryout.setting import Setting
 from finer1.tryout.view import View
 
-MOST_VOTES = 8
-"""That the endpoint draws."""
 _MODES = [("open question", "open"), ("from a list", "list")]
 _KEYS = (
     '<p class="keys">Enter recognizes (Ctrl+Enter in a text), Ctrl+V pastes an image, W goes to '
@@ -53,10 +52,11 @@ def build_page(setting: Setting, desk: CorrectionDesk, view: View) -> gr.Blocks:
                     cards = [html("card", value=_EMPTY), html("base", visible=False)]
                 correction = _correction(desk)
         actions = _Actions(setting, desk, view)
+        told = [*cards, shown, *(correction[name] for name in ("panel", "message", "right"))]
         asking = recognize.click(
             actions.recognize,
             [fields["image"], *(fields[name] for name in _ASKED)],
-            [*cards, shown, correction["panel"], correction["message"]],
+            told,
             trigger_mode="once",
             **_QUIET,
         )
@@ -66,7 +66,7 @@ def build_page(setting: Setting, desk: CorrectionDesk, view: View) -> gr.Blocks:
             others,
             actions.clear,
             None,
-            [*cards, shown, correction["panel"], correction["message"]],
+            told,
             cancels=[asking],
             **_QUIET,
         )
@@ -89,10 +89,9 @@ _ASKED = ("mode", "names", "category", "votes", "temperature", "beside")
 
 def _question(setting: Setting) -> dict[str, Any]:
     """The fields that say what is asked."""
-    image = gr.Image(
+    image = _File(
         label="Image: drop, paste or choose a file",
         sources=["upload", "clipboard"],
-        image_mode=None,  # the file is handed on as it came
         type="filepath",
         height=260,
         buttons=[],
@@ -198,6 +197,21 @@ def _wire_question(fields: dict[str, Any], actions: "_Actions") -> None:
     )
 
 
+class _File(gr.Image):
+    """An image whose file is handed on as it came: what is wrong with it is told by us.
+
+    Gradio's own would open it, and show an error of its own where that fails.
+    """
+
+    def get_block_name(self) -> str:
+        """That of the part of the page that shows it."""
+        return "image"
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        """The path of the upload; None without one."""
+        return payload.path if payload else None
+
+
 class _Actions:
     """What the buttons do."""
 
@@ -215,7 +229,8 @@ class _Actions:
 
     def clear(self) -> list[Any]:
         """Nothing is told of an image that is not asked about yet."""
-        return [_EMPTY, gr.update(value="", visible=False), None, gr.update(visible=False), ""]
+        hidden = gr.update(visible=False)
+        return [_EMPTY, gr.update(value="", visible=False), None, hidden, "", None]
 
     def recognize(
         self,
@@ -229,19 +244,20 @@ class _Actions:
     ) -> Iterator[list[Any]]:
         """Cards as they come, then the panel for a correction."""
         try:
-            asked = _asked(path, mode, names, category, votes, temperature)
+            asked = asked_of(path, mode, names, category, votes, temperature)
         except (ValueError, OSError) as error:
-            yield [gr.skip()] * 4 + [notice(str(error), is_error=True)]
+            yield [gr.skip()] * 4 + [notice(str(error), is_error=True), gr.skip()]
             return
         base = self._setting.base if beside else None
         hidden = gr.update(value="", visible=base is not None)
         kept: Shown | None = None
         for told, shown in tell(self._setting.model, asked):
             kept = shown
-            yield [self._view.card(told), hidden, shown, self._panel(shown), ""]
+            # No pick of an earlier answer stays.
+            yield [self._view.card(told), hidden, shown, self._panel(shown), "", None]
         for told, _ in tell(base, asked) if base else ():
             other = gr.update(value=self._view.card(told), visible=True)
-            yield [gr.skip(), other, kept, gr.skip(), gr.skip()]
+            yield [gr.skip(), other, kept, gr.skip(), gr.skip(), gr.skip()]
 
     def correct(self, shown: Shown | None, place: int | None) -> str:
         if shown is None or place is None:
@@ -261,23 +277,3 @@ class _Actions:
 
     def _panel(self, shown: Shown | None) -> Any:
         return gr.update(visible=shown is not None and bool(self._desk.choices))
-
-
-def _asked(
-    path: str | None,
-    mode: str,
-    names: str,
-    category: str | None,
-    votes: int | None,
-    temperature: float | None,
-) -> Asked:
-    """What the fields say. Raises ValueError with what is missing."""
-    if path is None:
-        raise ValueError("drop, paste or choose an image first")
-    if not category or not category.strip():
-        raise ValueError("say what the image shows, in one word, as in bird")
-    if votes is None or temperature is None:
-        raise ValueError("say how many votes are drawn, and at which temperature")
-    candidates = parse_names(names) if mode == "list" else ()
-    content = Path(path).read_bytes()
-    return Asked(content, candidates, category.strip(), int(votes), float(temperature))

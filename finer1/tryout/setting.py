@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from finer1.files import write_atomic
@@ -53,7 +52,7 @@ class Project:
 
     def model(self, title: str, client: Callable[[], Client]) -> Model:
         """A model with what the project's evaluation measured of it."""
-        return Model(title, client, lru_cache(8)(self._calibration))
+        return Model(title, client, self._calibration)
 
     def setting(self, model: Model, base: Model | None, scratch: Path) -> Setting:
         """The start of the page; scratch: folder for the examples' files."""
@@ -86,7 +85,8 @@ class Project:
     def _calibration(self, identity: str) -> Calibration | None:
         if self._params is None:
             return None
-        return find_calibration(self._params.paths, self._home, identity)
+        temperature = self._params.predict.votes.temperature
+        return find_calibration(self._params.paths, self._home, identity, temperature)
 
     def _references(self, category: str, name: str) -> list[str]:
         ids = self.classes.references(category, name)
@@ -94,12 +94,12 @@ class Project:
         return [picture_uri(archive.read(item), _THUMBNAIL) for item in ids] if archive else []
 
     def _examples(self, scratch: Path) -> list[Path]:
-        """Files of the examples, named after their sub-category."""
+        """Files of the examples."""
         paths = []
         for place, image in enumerate(self.classes.examples):
             assert self._archive is not None
-            name = f"{image.label.replace('/', ' ')}{Path(image.id).suffix}"
-            path = scratch / "examples" / str(place) / name
+            # A sub-category's name can be longer than a file's, or no name of a file at all.
+            path = scratch / "examples" / str(place) / f"image{Path(image.id).suffix}"
             write_atomic(path, self._archive.read_bytes(image.id))
             paths.append(path)
         return paths

@@ -42,7 +42,7 @@ class Told:
     calibration: str = ""
     """What was measured about such shares."""
     facts: tuple[str, ...] = ()
-    """Tokens, seconds, prompt, identity."""
+    """Seconds, prompt, identity."""
     body: str = ""
     """JSON of the answer, to be copied."""
     error: str = ""

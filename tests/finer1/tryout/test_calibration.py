@@ -41,24 +41,31 @@ def evaluated(home, paths, identity, votes=("a", "b")):
     ],
 )
 def test_a_share_is_told_by_the_bin_that_it_is_in(share, words):
-    sentence = Calibration("tapo", VOTES, 4).sentence(share)
+    sentence = Calibration("tapo", VOTES, 4, 0.7).sentence(share, 4, 0.7)
     assert words in sentence
     assert "over all 10 questions, 4 votes each" in sentence
     assert "12.5 points apart" in sentence
 
 
+@pytest.mark.parametrize(("samples", "temperature"), [(5, 0.7), (4, 1.0)])
+def test_votes_drawn_in_another_way_are_not_compared(samples, temperature):
+    sentence = Calibration("tapo", VOTES, 4, 0.7).sentence(0.8, samples, temperature)
+    assert "with 4 votes at temperature 0.7 only; set these to compare" in sentence
+    assert "%" not in sentence
+
+
 def test_the_evaluation_of_the_same_weights_counts_whatever_their_number_format(tmp_path, paths):
     evaluated(tmp_path, paths, "transformers:float32:abc")
-    found = find_calibration(paths, tmp_path, "transformers:bfloat16:abc")
-    assert (found.model, found.samples) == ("tapo", 2)
+    found = find_calibration(paths, tmp_path, "transformers:bfloat16:abc", 0.7)
+    assert (found.model, found.samples, found.temperature) == ("tapo", 2, 0.7)
 
 
 def test_the_evaluation_of_another_model_does_not_count(tmp_path, paths):
     evaluated(tmp_path, paths, "transformers:float32:abc")
-    assert find_calibration(paths, tmp_path, "transformers:float32:abd") is None
+    assert find_calibration(paths, tmp_path, "transformers:float32:abd", 0.7) is None
 
 
 def test_without_votes_or_evaluation_nothing_was_measured(tmp_path, paths):
-    assert find_calibration(paths, tmp_path, "transformers:float32:abc") is None
+    assert find_calibration(paths, tmp_path, "transformers:float32:abc", 0.7) is None
     evaluated(tmp_path, paths, "transformers:float32:abc", votes=())
-    assert find_calibration(paths, tmp_path, "transformers:float32:abc") is None
+    assert find_calibration(paths, tmp_path, "transformers:float32:abc", 0.7) is None

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from finer1.records import ImageRecord, SplitRecord
 from finer1.tryout.classes import EXAMPLES, REFERENCES, classes_of
 
@@ -33,6 +35,13 @@ def test_a_training_image_with_the_bytes_of_a_test_image_is_no_example():
     assert classes_of(copies, [], 0).examples == ()
 
 
+def test_bytes_of_a_test_image_are_known_as_it_and_never_shown_to_compare_with():
+    copies = [image("elm", 0, sha256="x"), image("elm", 0, "test", sha256="x")]
+    found = classes_of(copies, [], 0)
+    assert found.known == {"x": copies[1]}
+    assert found.references("bird", "elm") == ()
+
+
 def test_where_all_train_examples_are_of_those_that_do():
     trained = [image("elm", 0), image("oak", 0)]
     splits = [SplitRecord(item, True, "sft") for item in trained]
@@ -48,10 +57,9 @@ def test_categories_take_turns_among_the_examples():
     assert classes_of(many, [], 1).examples != examples
 
 
-def test_only_test_images_are_held_out_and_names_are_sorted():
-    found = classes_of(IMAGES, SPLITS, 0)
-    assert sorted(found.held_out.values()) == [
-        f"w/test/{label}/{n}.png" for label in ("Elm wren", "oak wren") for n in range(2)
-    ]
+def test_all_images_are_known_but_corrected_ones_and_names_are_sorted():
+    corrected = replace(image("oak wren", 9), id="w/@corrected/9.png")
+    found = classes_of([*IMAGES, corrected], SPLITS, 0)
+    assert found.known == {item.sha256: item for item in IMAGES}
     assert found.names == {"bird": ("Elm wren", "oak wren")}
     assert found.keys == (("w", "bird", "Elm wren"), ("w", "bird", "oak wren"))

@@ -1,5 +1,8 @@
+import base64
+import json
 from itertools import pairwise
 
+import httpx
 import pytest
 
 from finer1.endpoint.limits import Limits
@@ -23,27 +26,43 @@ def test_the_completion_comes_as_it_is_written(client):
 
 
 @pytest.mark.parametrize("candidates", [(), ("elm wren", "oak wren")])
-def test_writing_and_recognizing_ask_the_engine_the_same(client, candidates):
+def test_writing_and_drawing_ask_the_engine_the_same(client, candidates):
     engine = Written()
     asking = client(engine)
     asked = Asked(drawing(1), candidates, "bird", 5, 0.9)
-    list(asking.write(asked))
-    answer = asking.recognize(asked)
-    (written, how), (greedy, same), (drawn, votes) = engine.seen
-    assert written.user == greedy.user == drawn.user == asking.prompt(asked)
-    assert written.system == greedy.system == ""
-    assert list(written.images[0].getdata()) == list(greedy.images[0].getdata())
-    assert how == same
-    assert (votes.n, votes.temperature, votes.top_p) == (5, 0.9, 0.99)
-    assert answer.found.votes == {"oak wren": 0.8, "elm wren": 0.2}
-    assert (answer.found.answer, answer.num_tokens) == ("oak wren", 42)
-    assert answer.body["answer"] == "oak wren"
+    (*_, raw) = asking.write(asked)
+    found = asking.read(asked, raw, asking.draw(asked))
+    (written, how), (drawn, votes) = engine.seen
+    assert written.user == drawn.user == asking.prompt(asked)
+    assert written.system == drawn.system == ""
+    assert list(written.images[0].getdata()) == list(drawn.images[0].getdata())
+    assert (how.n, how.temperature, how.max_tokens) == (1, 0.0, 64)
+    assert (votes.n, votes.temperature, votes.top_p, votes.max_tokens) == (5, 0.9, 0.99, 64)
+    assert found.votes == {"oak wren": 0.8, "elm wren": 0.2}
+    assert found.answer == "oak wren"
+
+
+def test_what_is_read_is_what_the_endpoint_itself_reads(client):
+    asking = client()
+    asked = Asked(drawing(1), ("elm wren", "oak wren"), "bird", 0, 0.9)
+    (*_, raw) = asking.write(asked)
+    image = {"image": base64.b64encode(asked.content).decode(), "category": "bird"}
+    body = image | {"candidates": list(asked.candidates)}
+    answer = httpx.post(f"{asking.url}/recognize", json=body, timeout=120).json()
+    told = asking.body(asking.read(asked, raw, asking.draw(asked)))
+    assert json.loads(json.dumps(told)) == answer
+
+
+def test_without_votes_nothing_is_drawn_and_the_temperature_is_not_looked_at(client):
+    engine = Written()
+    assert client(engine).draw(Asked(drawing(1), (), "bird", 0, -1.0)) == []
+    assert engine.seen == []
 
 
 def test_a_refusal_is_told_in_the_endpoints_own_words(client):
     many = Asked(drawing(1), (), "bird", 9, 0.9)
-    with pytest.raises(ValueError, match="votes is at most 8"):
-        client().recognize(many)
+    with pytest.raises(ValueError, match="n is at most 8"):
+        client().draw(many)
     with pytest.raises(ValueError, match="send at most 50 bytes"):
         list(client(limits=Limits(body_bytes=50)).write(ASKED))
 
@@ -51,7 +70,7 @@ def test_a_refusal_is_told_in_the_endpoints_own_words(client):
 def test_what_is_no_image_is_never_sent(client):
     engine = Written()
     with pytest.raises(ValueError, match="not a readable image"):
-        client(engine).recognize(Asked(b"text", (), "bird", 0, 0.9))
+        client(engine).draw(Asked(b"text", (), "bird", 1, 0.9))
     assert engine.seen == []
 
 

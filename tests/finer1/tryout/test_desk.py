@@ -4,7 +4,7 @@ from finer1.images import ImageArchive
 from finer1.own.corrections import Correction
 from finer1.records import read_jsonl
 from finer1.tryout.client import Asked, Client
-from finer1.tryout.desk import Shown, parse_names, tell
+from finer1.tryout.desk import Shown, tell
 from finer1.tryout.setting import Project
 from tests.finer1.tryout.conftest import Written, drawing
 
@@ -19,19 +19,21 @@ def asked(votes=5, content=None):
 
 
 def test_an_answer_is_told_from_waiting_to_what_a_correction_needs(around, client):
-    asking = client(Written(step_s=0.01))
+    engine = Written(step_s=0.01)
+    asking = client(engine)
     told = list(tell(around.model("trained", lambda: asking), asked()))
     statuses = [item.status for item, _ in told]
     assert (statuses[0], statuses[-2:]) == ("waiting for the model", ["drawing 5 votes", ""])
     assert "writing" in statuses
     last, shown = told[-1]
     assert last.found.answer == "oak wren"
-    assert last.facts[0].startswith("42 tokens, ")
+    assert last.facts[0].endswith(" s for 5 votes at temperature 0.7")
     assert "prompt (trained): What kind of bird is this?" in last.facts
     assert "model tapo: table:float32:abc" in last.facts
     assert "was not measured" in last.calibration
     assert shown == Shown(drawing(1), "bird", "oak wren", "table:float32:abc")
     assert all(found is None for _, found in told[:-1])
+    assert [how.n for _, how in engine.seen] == [1, 5]  # the greedy one is generated once
 
 
 def test_what_fails_is_told_and_never_raised(around, client):
@@ -65,6 +67,15 @@ def test_a_test_image_is_not_taken(around, project):
     assert not (project.home / "data/corrections").exists()
 
 
+def test_a_training_image_is_not_taken_and_the_page_says_how_it_is_moved(around, project):
+    (image,) = [item for item in project.images if item.id == "birds/elm wren/0.png"]
+    content = ImageArchive(project.home / "data/images").read_bytes(image.id)
+    shown = Shown(content, "bird", None, "table:float32:abc")
+    with pytest.raises(ValueError, match="0.png, already a training image of elm wren; to change"):
+        around.desk("me").correct(shown, 0)
+    assert not (project.home / "data/corrections").exists()
+
+
 def test_of_a_drawn_or_published_dataset_the_page_says_that_no_run_learns(project):
     world = project.params.download.model_copy(update={"datasets": ("world",)})
     params = project.params.model_copy(update={"download": world})
@@ -85,16 +96,11 @@ def test_a_page_begins_with_what_the_project_knows(around, project, client, tmp_
     assert setting.categories == ("bird",)
     assert setting.names == {"bird": ("ash wren", "elm wren", "oak wren")}
     assert (setting.votes, setting.temperature) == (4, 0.7)  # predict.votes
-    assert sorted(path.stem for path in setting.examples) == sorted(setting.names["bird"])
+    assert {path.name for path in setting.examples} == {"image.png"}
+    assert len({path.read_bytes() for path in setting.examples}) == 3
     tested = {
         ImageArchive(project.home / "data/images").read_bytes(item.id)
         for item in project.images
         if item.official == "test"
     }
     assert not tested & {path.read_bytes() for path in setting.examples}
-
-
-def test_names_are_lines_each_once():
-    assert parse_names(" elm wren \n\noak wren\nelm wren") == ("elm wren", "oak wren")
-    with pytest.raises(ValueError, match="two names or more"):
-        parse_names("elm wren\n")

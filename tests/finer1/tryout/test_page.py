@@ -36,13 +36,18 @@ class Page:
         self.tab, self.address, self.project = tab, address, project
 
     def upload(self, content):
-        """Choose a file; returns when the page has it."""
+        """Choose an image; returns when the page shows it."""
+        self.choose(content)
+        self.tab.wait("document.querySelector('#image img')?.naturalWidth > 0", PATIENCE_S)
+
+    def choose(self, content):
+        """Choose a file; returns when the page has taken it."""
         path = self.project.home / "chosen.png"
         path.write_bytes(content)
         field = "document.querySelector('#image input[type=file]')"
         found = self.tab.send("Runtime.evaluate", expression=field)["result"]["objectId"]
         self.tab.send("DOM.setFileInputFiles", objectId=found, files=[str(path)])
-        self.tab.wait("document.querySelector('#image img')?.naturalWidth > 0", PATIENCE_S)
+        self.tab.wait("document.querySelector('#image img') != null", PATIENCE_S)
 
     def recognize(self):
         """Press Enter until the page answers: a press while it is busy with the image is lost."""
@@ -161,6 +166,13 @@ def test_a_list_is_asked_from_and_hostile_text_is_only_shown(open_page, tab):
     assert "Options: ash wren; elm wren; oak wren." in engine.seen[-1][0].user
 
 
+def test_a_file_that_is_no_image_is_told_in_our_words(open_page, tab):
+    page = open_page()
+    page.choose(b"text")
+    page.recognize()
+    tab.wait("document.querySelector('#told').innerText.includes('not a readable image')")
+
+
 def test_without_an_image_the_page_says_what_is_missing(open_page, tab):
     open_page()
     tab.wait("document.querySelector('#recognize') != null")
@@ -176,3 +188,19 @@ def test_a_new_image_clears_what_was_said_of_the_last(open_page, tab):
     tab.run("document.querySelector('#examples button').click()")
     tab.wait("document.querySelector('#card .card') == null", PATIENCE_S)
     assert tab.run("document.querySelector('#wrong')?.offsetParent == null")
+
+
+def test_the_pick_of_one_image_is_not_that_of_the_next(open_page, tab):
+    page = open_page()
+    page.upload(drawing(100))
+    page.recognize()
+    tab.wait(ENDED, PATIENCE_S)
+    page.pick("elm wren")
+    tab.run("document.querySelector('#examples button').click()")
+    tab.wait("document.querySelector('#card .card') == null", PATIENCE_S)
+    page.recognize()
+    tab.wait(ENDED, PATIENCE_S)
+    tab.wait("document.querySelector('#right input')?.value === ''", PATIENCE_S)
+    tab.click("#keep")
+    tab.wait("document.querySelector('.notice.error')?.innerText.includes('pick the right')")
+    assert page.rows() == []
