@@ -51,6 +51,7 @@ def endpoints(here: Path, logs: Path, device: str) -> Iterator[Callable[[Path], 
         try:
             yield start
         finally:
+            starter.shutdown(wait=False, cancel_futures=True)  # or one that waits starts another
             for child in children:
                 child.terminate()
             for child in children:
@@ -79,6 +80,7 @@ def _start(
             preexec_fn=dying_with_parent(),
         )
     children.append(child)
+    print(f"starts    the endpoint of {folder}; its log is {log}", flush=True)
     url = f"http://127.0.0.1:{port}"
     end = time.monotonic() + _PATIENCE_S
     while not _is_up(url):
@@ -98,8 +100,12 @@ def _is_up(url: str) -> bool:
 
 
 def _last_words(log: Path) -> str:
+    """The message that it ended with, which may have several lines; else its last line."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("finer1: ") if lines else "finer1 serve ended without a word"
+    if not lines:
+        return "finer1 serve ended without a word"
+    begins = [place for place, line in enumerate(lines) if line.startswith("finer1: ")]
+    return "\n".join(lines[begins[-1] if begins else -1 :]).removeprefix("finer1: ")
 
 
 def _free_port() -> int:

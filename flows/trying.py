@@ -75,6 +75,9 @@ def open_app(request: AppRequest, here: Path) -> None:
     from finer1.params import load_params
     from flows.endpoints import endpoints
 
+    # Ended in whatever way, the page takes its uploads and endpoints along.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     file = here / "params.yaml"
     params = load_params(file) if file.is_file() else None
     with ExitStack() as stack:
@@ -83,9 +86,7 @@ def open_app(request: AppRequest, here: Path) -> None:
         project, main, base = _models(request, params, here, start)
         served = main.client().served
         print(f"model     {served.name}: {served.identity}")
-        # Ended in whatever way, the page takes its uploads and endpoints along. Gradio reads these
-        # variables while it is imported.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Gradio reads these variables while it is imported.
         uploads = {"GRADIO_TEMP_DIR": str(scratch / "uploads"), "HF_HUB_OFFLINE": "1"}
         os.environ.update({**TELEMETRY_OFF, **uploads})
         from finer1.tryout.page import serve
