@@ -25,6 +25,15 @@ _PLACES = 8
 """People that look at the page at once."""
 
 
+def _as_it_came(image: gr.Image, payload: ImageData | None) -> str | None:
+    """The path of an upload, which we open ourselves and say what is wrong with it."""
+    return payload.path if payload else None
+
+
+# Not in a class of ours: for one Gradio writes a .pyi file beside this one.
+setattr(gr.Image, "preprocess", _as_it_came)  # noqa: B010
+
+
 def serve(
     setting: Setting, desk: CorrectionDesk, view: View, port: int | None, opens_browser: bool
 ) -> tuple[gr.Blocks, str]:
@@ -89,7 +98,7 @@ _ASKED = ("mode", "names", "category", "votes", "temperature", "beside")
 
 def _question(setting: Setting) -> dict[str, Any]:
     """The fields that say what is asked."""
-    image = _File(
+    image = gr.Image(
         label="Image: drop, paste or choose a file",
         sources=["upload", "clipboard"],
         type="filepath",
@@ -195,21 +204,6 @@ def _wire_question(fields: dict[str, Any], actions: "_Actions") -> None:
     fields["category"].change(
         actions.choose_category, fields["category"], fields["names"], **_QUIET
     )
-
-
-class _File(gr.Image):
-    """An image whose file is handed on as it came: what is wrong with it is told by us.
-
-    Gradio's own would open it, and show an error of its own where that fails.
-    """
-
-    def get_block_name(self) -> str:
-        """That of the part of the page that shows it."""
-        return "image"
-
-    def preprocess(self, payload: ImageData | None) -> str | None:
-        """The path of the upload; None without one."""
-        return payload.path if payload else None
 
 
 class _Actions:
