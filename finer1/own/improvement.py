@@ -228,14 +228,15 @@ def _refusal(
             item, "its file is not the one that was corrected; put that back, or pick again"
         )
     same = [other for other in known if other.sha256 == seen.sha256]
-    for other in sorted(same, key=lambda other: other.is_training):
-        text = f"it is the same file as {shown(other.name)}, "
-        if not other.is_training:
-            text += "on which models are tested; none may be trained on it"
-            return Refused(item, text, is_leak=True)
+    if not same:
+        return _near(item, seen, known)
+    other = min(same, key=lambda other: other.is_training)  # one that tests first
+    text = f"it is the same file as {shown(other.name)}, "
+    if other.is_training:
         text += f"a training image of {shown(other.label)!r}; to change that, {MOVE}"
-        return Refused(item, text, is_leak=other.is_evaluated)
-    return _near(item, seen, known)
+    else:
+        text += "on which models are tested; none may be trained on it"
+    return Refused(item, text, is_leak=other.is_evaluated)
 
 
 def _near(item: Correction, seen: Inspected, known: Sequence[_Known]) -> Refused | None:
