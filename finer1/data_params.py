@@ -87,6 +87,10 @@ class DownloadParams(Section):
         found = getattr(self, dataset, None)
         return found if isinstance(found, OfficialParams) else None
 
+    def is_own(self, dataset: str) -> bool:
+        """True for a dataset of one's own, which `finer1 data add` makes."""
+        return dataset != "world" and self.official(dataset) is None
+
     def asks_the_hub(self) -> bool:
         """True when a dataset of the run is copied from the Hugging Face hub."""
         found = (self.official(dataset) for dataset in self.datasets)

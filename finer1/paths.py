@@ -36,6 +36,9 @@ class Paths(Section):
     """Queued rows: rationales that enter only by a human decision."""
     decisions: Path
     """Human decisions, Decision rows; an input."""
+    corrections: Path
+    """Folder of images that were put right on the try-it page; `finer1 improve` takes them into a
+    dataset of one's own."""
     reviewed: Path
     """Rationale rows after the human decisions."""
     sft: Path

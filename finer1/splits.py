@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from finer1.data_params import SplitParams
 from finer1.draws import draw
+from finer1.own.corrected_shots import is_corrected
 from finer1.records import ClassKey, ImageRecord, Part, SplitRecord
 from finer1.reference.classes import released_classes
 
@@ -100,7 +101,8 @@ def unused_images(
 ) -> Iterator[ImageRecord]:
     """The official training images without a part, whose bytes no image with a part has.
 
-    index: all images. A dataset without a validation side of its own has none of these, since its
+    Corrected ones are none: they are for TAPO. index: all images. A dataset without a validation
+    side of its own has none of these but what gave its place to a corrected one, since its
     validation takes all that is left.
     """
     rows = list(rows)
@@ -108,7 +110,7 @@ def unused_images(
     contents = {row.image.sha256 for row in rows}
     for image in index:
         is_unused = image.id not in parts and image.sha256 not in contents
-        if image.official == "train" and is_unused:
+        if image.official == "train" and is_unused and not is_corrected(image):
             yield image
 
 

@@ -10,6 +10,7 @@ import typer
 
 from finer1.inspection.findings import shown_lines
 from flows import data
+from flows.improving import improve
 from flows.predicting import predict
 from flows.preflight import check
 from flows.promoting import promote
@@ -17,6 +18,7 @@ from flows.publishing import export
 from flows.serving import serve
 from flows.status import status
 from flows.syncing import sync
+from flows.trying import try_out
 from flows.verify import verify
 from tasks.exit_codes import BAD_INPUT, MACHINE
 
@@ -37,6 +39,8 @@ app.command()(promote)
 app.command()(predict)
 app.command()(serve)
 app.command()(export)
+app.command("app")(try_out)
+app.command()(improve)
 
 
 @app.command()

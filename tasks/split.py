@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from finer1.inspection.near_pairs import MOST_PAIRS, NEAR_DISTANCE, near_pairs
+from finer1.own.corrected_shots import is_corrected, num_corrected, prefer_corrected
 from finer1.records import ImageRecord, SplitRecord, read_jsonl, write_jsonl
 from finer1.reference.release import RATIONALES
 from finer1.released.files import check_released
@@ -34,7 +35,8 @@ def split(context: Context) -> dict[str, float]:
     params = context.params
     records = read_jsonl(params.paths.index, ImageRecord)
     preferred = _released_images(context, records)
-    rows = split_images(records, params.split, params.seed, preferred)
+    given = [record for record in records if not is_corrected(record)]
+    rows = prefer_corrected(records, split_images(given, params.split, params.seed, preferred))
     counts = check_split(rows, params.split.overlap or params.split.shared)
     duplicates = find_duplicates(rows)
     _judge_duplicates(context, duplicates)
@@ -49,6 +51,7 @@ def split(context: Context) -> dict[str, float]:
     return {
         **_metrics(records, rows),
         **counts,
+        "split/corrected": num_corrected(rows),
         "split/sft_released": len(released),
         "split/sft_released_validation": sum(i.official == "validation" for i in released),
         "split/duplicates": len(duplicates),

@@ -8,6 +8,7 @@ from flows.imports import ROOMS
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = {
     "finer1/review/desk.py": "the time in a decision, for people",
+    "finer1/own/corrections.py": "the time in a correction, for people",
     "flows/workspace.py": "since when a folder is held, for people",
     "tasks/attempts.py": "since when a stage runs, for people",
     "tasks/tracking/journal.py": "when a run and its metrics began, in MLflow",

@@ -148,9 +148,16 @@ class _Routes:
         return PlainTextResponse(self._counts.text(), media_type="text/plain; version=0.0.4")
 
     async def models(self, request: Request) -> Response:
-        """The one model."""
-        model = {"id": self._served.name, "object": "model", "created": self._started}
-        return JSONResponse({"object": "list", "data": [{**model, "owned_by": "finer1"}]})
+        """The one model, and beyond OpenAI's form its identity and how it is asked."""
+        model = {
+            "id": self._served.name,
+            "object": "model",
+            "created": self._started,
+            "owned_by": "finer1",
+            "identity": self._desk.identity,
+            "asking": asdict(self._served.asking),
+        }
+        return JSONResponse({"object": "list", "data": [model]})
 
     async def chat(self, request: Request, body: bytes, held: Held) -> Response:
         """A completion of OpenAI's chat, at once or as it is written."""

@@ -68,6 +68,11 @@ class Desk:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def identity(self) -> str:
+        """Names the engine and the content of the weights."""
+        return self._engine.identity
+
     async def generate(self, request: Request, sampling: Sampling) -> list[Sample]:
         """`sampling.n` samples. Raises Refused when there is no room or no time."""
         async with aclosing(self._results(request, sampling, is_written=False)) as results:

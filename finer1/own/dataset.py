@@ -2,7 +2,8 @@
 
 data/own/<name>/dataset.json     category, and where the images came from
 data/own/<name>/index.jsonl      an OwnImage per line
-data/own/<name>/images/          the files, by the paths they had
+data/own/<name>/images/          the files, by the paths they had; in @corrected those that
+                                 `finer1 improve` adds, by their content
 """
 
 import re
@@ -97,6 +98,21 @@ def read(folder: Path) -> Listing:
     if not images:
         raise ValueError(f"{index} holds no row; make the dataset anew by `finer1 data add`")
     return Listing(tuple(images))
+
+
+def index_rows(folder: Path) -> list[OwnImage]:
+    """The rows of the index, whose files may not be there; see read."""
+    return read_jsonl(folder / _INDEX, OwnImage)
+
+
+def write_index(folder: Path, rows: Sequence[OwnImage]) -> None:
+    """Put other rows in the place of the index, whole or not at all."""
+    write_jsonl(folder / _INDEX, rows)
+
+
+def image_file(folder: Path, path: str) -> Path:
+    """Where the image of a row lies."""
+    return folder / _IMAGES / path
 
 
 def check_name(name: str) -> None:

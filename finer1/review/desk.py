@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from finer1.journal import append_row, read_rows
 from finer1.records import Decision, Rationale
 from finer1.review.items import Item
-from finer1.review.journal import append_decision, read_decisions
 from finer1.review.texts import Texts, with_texts
 from finer1.teacher.decisions import TextKey, check_edit, standing_decisions, without_undone
 
@@ -41,7 +41,7 @@ class Desk:
 
     def standing(self) -> dict[TextKey, Decision]:
         """The decisions that count on the items."""
-        standing = standing_decisions(read_decisions(self._journal))
+        standing = standing_decisions(read_rows(self._journal, Decision))
         return {key: decision for key, decision in standing.items() if key in self._places}
 
     def verdicts(self) -> Counter[str]:
@@ -90,7 +90,7 @@ class Desk:
         """
         own = [
             self._places[decision.id, decision.sha256]
-            for decision in without_undone(read_decisions(self._journal))
+            for decision in without_undone(read_rows(self._journal, Decision))
             if decision.reviewer == self._reviewer
             and (decision.id, decision.sha256) in self._places
         ]
@@ -113,7 +113,7 @@ class Desk:
         edited: Rationale | None = None,
     ) -> None:
         name, content = self.items[place].key
-        append_decision(
+        append_row(
             self._journal,
             Decision(
                 id=name,

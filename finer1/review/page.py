@@ -6,22 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
 
-from finer1.gate import Gate
+from finer1.local_page import html, launch
+from finer1.notices import notice
 from finer1.review.desk import Desk
 from finer1.review.texts import Texts, texts_of
-from finer1.review.view import View, notice
+from finer1.review.view import View
 from finer1.teacher.decisions import REJECT_REASONS
-
-HOST = "127.0.0.1"
-_POLICY = (
-    "default-src 'self'; "
-    # Gradio makes functions of text that it was built with, and styles of its own.
-    "script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; "
-    "base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
-)
 
 _LABELS = {
     "prose": "Rationale (released prose)",
@@ -48,18 +39,6 @@ _EVENT: dict[str, Any] = {
 _ANSWERED = "() => document.dispatchEvent(new Event('answered'))"
 """Tells page.js that keys may press buttons again."""
 
-_LAUNCH: dict[str, Any] = {
-    "prevent_thread_lock": True,
-    "quiet": True,
-    "share": False,
-    "ssr_mode": False,
-    "mcp_server": False,
-    "pwa": False,
-    "enable_monitoring": False,
-    "allowed_paths": [],
-    "footer_links": [],
-}
-
 
 def serve(desk: Desk, view: View, port: int | None, opens_browser: bool) -> tuple[gr.Blocks, str]:
     """Start the page in a thread; returns it and its address.
@@ -67,23 +46,8 @@ def serve(desk: Desk, view: View, port: int | None, opens_browser: bool) -> tupl
     port: None takes the first free one from 7860 on. Raises OSError when none is free.
     """
     blocks = build_page(desk, view)
-    folder = Path(__file__).parent
-    script = (folder / "page.js").read_text(encoding="utf-8")
     blocks.queue(default_concurrency_limit=1)
-    try:
-        _, address, _ = blocks.launch(
-            server_name=HOST,
-            server_port=port,
-            inbrowser=opens_browser,
-            css=(folder / "page.css").read_text(encoding="utf-8"),
-            head=f"<script>{script}</script>",
-            app_kwargs={"middleware": [Middleware(Gate, policy=_POLICY)]},
-            **_LAUNCH,
-        )
-    except OSError as error:
-        taken = "no port from 7860 on is" if port is None else f"port {port} is not"
-        raise OSError(f"{taken} free on {HOST}; choose another with --port") from error
-    return blocks, address
+    return blocks, launch(blocks, Path(__file__).parent, port, opens_browser)
 
 
 def build_page(desk: Desk, view: View) -> gr.Blocks:
@@ -92,10 +56,10 @@ def build_page(desk: Desk, view: View) -> gr.Blocks:
         place = gr.State(0)
         # Goes with the fields: the place may have moved on since they were filled.
         mark = gr.Textbox(visible="hidden", elem_id="mark")
-        head = _html(elem_id="head")
+        head = html("head")
         with gr.Row():
             with gr.Column(scale=5, min_width=320):
-                evidence = _html(elem_id="evidence")
+                evidence = html("evidence")
             with gr.Column(scale=7, min_width=320):
                 with gr.Column(elem_id="texts"):
                     texts = [_field(name) for name in _NAMES]
@@ -105,7 +69,7 @@ def build_page(desk: Desk, view: View) -> gr.Blocks:
                     elem_id="reasons",
                 )
         with gr.Column(elem_id="bar"):
-            message = _html(elem_id="message")
+            message = html("message")
             with gr.Row(elem_id="verdicts"):
                 accept = gr.Button("Accept (A)", variant="primary", elem_id="accept")
                 reject = gr.Button("Reject (R)", variant="stop", elem_id="reject")
@@ -127,10 +91,6 @@ def build_page(desk: Desk, view: View) -> gr.Blocks:
             button.click(action, inputs, outputs, **_EVENT).then(None, js=_ANSWERED)
         place.change(None, js="() => window.scrollTo(0, 0)")
     return blocks
-
-
-def _html(elem_id: str) -> gr.HTML:
-    return gr.HTML(elem_id=elem_id, js_on_load=None)
 
 
 def _field(name: str) -> gr.Textbox:

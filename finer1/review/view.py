@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from finer1.images import ImageArchive
 from finer1.report.pictures import picture_uri
@@ -55,9 +54,3 @@ class View:
             same=[picture_uri(self._archive.read(name)) for name in item.same],
             others=[picture_uri(self._archive.read(name)) for name in item.others],
         )
-
-
-def notice(text: str, is_error: bool = False) -> str:
-    """A line about what was just done, or why it was not."""
-    kind = "error" if is_error else "done"
-    return str(Markup('<p class="notice {}" role="status">{}</p>').format(kind, text))

@@ -54,6 +54,28 @@ def run(make_context):
     return run
 
 
+def test_corrections_change_tapo_alone(run):
+    """Of one class, more than its shots; and of every class one."""
+    given = images(train=9)
+    corrected = [
+        replace(item, id=f"own/@corrected/{place}.png", sha256=f"c{place}", phash="f" * 16)
+        for place, item in enumerate([*(i for i in given if i.id.endswith("/0.png")), *given[:9]])
+    ]
+    metrics, before = run(given)
+    assert metrics["split/corrected"] == 0
+    metrics, after = run([*given, *corrected])
+    assert metrics["split/corrected"] > 0
+
+    def parts(rows, *wanted):
+        return [(row.image.id, row.part) for row in rows if row.part in wanted]
+
+    others = ("sft", "validation", "test")
+    assert parts(after, *others) == parts(before, *others)
+    assert len(parts(after, "tapo")) == len(parts(before, "tapo"))
+    assert parts(after, "tapo") != parts(before, "tapo")
+    assert all(row.seen for row in after if "@corrected" in row.image.id)
+
+
 def find(rows, part):
     return next(row.image for row in rows if row.part == part and row.seen)
 

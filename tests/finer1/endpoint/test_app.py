@@ -5,9 +5,10 @@ from itertools import product
 import pytest
 from starlette.testclient import TestClient
 
+from finer1.asking import Asking
 from finer1.engines.interface import Request, Sampling
 from finer1.recognition.uploads import decode_base64
-from tests.finer1.endpoint.conftest import chat_body, encoded
+from tests.finer1.endpoint.conftest import ASKING, chat_body, encoded
 
 QUESTION = "What kind of bird is this?"
 
@@ -58,6 +59,8 @@ def test_the_model_is_listed_and_requests_are_counted(endpoint):
     served = endpoint()
     (model,) = served.client.get("/v1/models").json()["data"]
     assert (model["id"], model["object"]) == ("tiny", "model")
+    assert model["identity"].startswith("transformers:float32:")
+    assert Asking(**model["asking"]) == ASKING
     assert served.client.get("/health").json() == {"status": "ok", "model": "tiny"}
     served.post("/v1/recognize", {})
     text = served.client.get("/metrics").text

@@ -1,6 +1,6 @@
 import pytest
 
-from finer1.review.view import notice
+from finer1.notices import notice
 from tests.finer1.review.conftest import rationale
 from tests.payloads import PAYLOADS
 

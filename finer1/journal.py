@@ -1,6 +1,7 @@
-"""The file of decisions while people add to it: one line per click, safe against kills.
+"""A file of what people decide, while they add to it: one line per click, safe against kills.
 
-Lines are only ever added. An `undo` is a line too, so that the file tells all that was done.
+Lines are only ever added. What takes a decision back is a line too, so that the file tells all that
+was done.
 """
 
 import fcntl
@@ -9,22 +10,23 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from finer1.records import Decision, read_jsonl
+from finer1.records import Row, read_jsonl
 
 
-def append_decision(path: Path, decision: Decision) -> None:
-    """Add a line, flushed to disk; a failed write leaves the file as it was.
+def append_row(path: Path, item: object) -> None:
+    """Add a row as a line, flushed to disk; a failed write leaves the file as it was.
 
     Raises OSError when the disk takes it not.
     """
-    line = json.dumps(asdict(decision), ensure_ascii=False).encode() + b"\n"
+    kind = type(item)
+    text = json.dumps(TypeAdapter(kind).dump_python(item), ensure_ascii=False)
+    line = text.encode() + b"\n"
     with _held(path) as file:
-        size, ends_line = _cut_off_torn_line(file, path)
+        size, ends_line = _cut_off_torn_line(file, path, kind)
         rest = line if ends_line else b"\n" + line
         try:
             while rest:
@@ -35,14 +37,14 @@ def append_decision(path: Path, decision: Decision) -> None:
             raise
 
 
-def read_decisions(path: Path) -> list[Decision]:
+def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """All lines; a last one that a kill left unfinished is cut off first, with a warning.
 
-    Raises ValueError naming file and line for any other line that is no decision.
+    Raises ValueError naming file and line for any other line that is no such row.
     """
     with _held(path) as file:
-        _cut_off_torn_line(file, path)
-        return read_jsonl(path, Decision)
+        _cut_off_torn_line(file, path, kind)
+        return read_jsonl(path, kind)
 
 
 @contextmanager
@@ -60,17 +62,17 @@ def _held(path: Path) -> Iterator[int]:
         os.close(file)
 
 
-def _cut_off_torn_line(file: int, path: Path) -> tuple[int, bool]:
+def _cut_off_torn_line(file: int, path: Path, kind: type) -> tuple[int, bool]:
     """Leave whole lines only; returns the size in bytes, and whether the last one is ended."""
     content = path.read_bytes()
     size = content.rfind(b"\n") + 1
     rest = content[size:]
     if not rest:
         return size, True
-    if _is_decision(rest):  # whole, by an editor that writes no last newline
+    if _is_row(rest, kind):  # whole, by an editor that writes no last newline
         return len(content), False
     logging.getLogger(__name__).warning(
-        "%s: cut off %d bytes of a decision that was not fully written; make it again",
+        "%s: cut off %d bytes of a line that was not fully written; decide that again",
         path,
         len(rest),
     )
@@ -78,9 +80,9 @@ def _cut_off_torn_line(file: int, path: Path) -> tuple[int, bool]:
     return size, True
 
 
-def _is_decision(line: bytes) -> bool:
+def _is_row(line: bytes, kind: type) -> bool:
     try:
-        TypeAdapter(Decision).validate_json(line)
+        TypeAdapter(kind).validate_json(line)
     except ValidationError:
         return False
     return True
