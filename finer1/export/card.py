@@ -19,6 +19,7 @@ from finer1.recognition.reading import Asked
 from finer1.report.table import percent
 
 _FOLDER = Path(__file__).parent
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;"})
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,7 @@ def _plain(value: object) -> object:
     """One line of text of which Markdown makes no tag, cell or code; quotes stay as they are."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    text = " ".join(value.split()).replace("&", "&amp;")
-    for sign in "<>|`":
-        text = text.replace(sign, f"&#{ord(sign)};")
-    return Markup(text)
+    return Markup(" ".join(value.split()).translate(_ENTITIES))
 
 
 def _code(value: object) -> Markup:
