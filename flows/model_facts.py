@@ -17,6 +17,7 @@ from finer1.params import Params
 from finer1.recognition.reading import asked_about
 from flows.run_facts import LIMITS, RunFacts
 
+_WEIGHTS = {"merged": "weights (SHA-256)", "separate": "merged weights (SHA-256)"}
 _TAGS = ("finer1", "fine-grained", "visual-recognition")
 _ELSEWHERE = "it was exported outside of the project that made it"
 
@@ -87,10 +88,7 @@ def model_facts(
         untold=run.untold if run else _ELSEWHERE,
         audit=run.audit if run else (),
         limits=run.limits if run else LIMITS,
-        identity=[
-            (f"{'weights' if tried_on is None else 'merged weights'} (SHA-256)", weights),
-            *(run.identity if run else ()),
-        ],
+        identity=[(_WEIGHTS[source.lora], weights), *(run.identity if run else ())],
     )
 
 

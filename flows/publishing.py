@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +14,7 @@ from tasks.exit_codes import FAILED
 
 if TYPE_CHECKING:
     from finer1.export.pushing import Push
+    from flows.run_facts import RunFacts
 
 _PLACE = Path("exports")
 _TOKEN = "HF_TOKEN"
@@ -88,19 +90,14 @@ def export(
 
     Example: finer1 export --out exports/birds
     """
+    of_model = {"model": model, "lora": lora != "merged", "base": base, "image": image,
+                "category": category, "device": device != "auto"}  # fmt: skip
+    of_rationales = {"images": images, "images-are-mine": images_are_mine, "license": licence}
+    _check_options(of_model if rationales else of_rationales, rationales)
     if rationales:
-        of_model = {"model": model, "lora": lora != "merged", "base": base, "image": image,
-                    "category": category, "device": device != "auto"}  # fmt: skip
-        for name, given in of_model.items():
-            if given:
-                raise ValueError(f"--{name} is of a model; leave it out with --rationales")
         request = RationalesRequest(out, images, images_are_mine, licence, push, private)
         run_rationales(request, Path.cwd())
         return
-    of_rationales = {"images": images, "images-are-mine": images_are_mine, "license": licence}
-    for name, given in of_rationales.items():
-        if given:
-            raise ValueError(f"--{name} goes with --rationales; a model's licence is its base's")
     asked = ExportRequest(model, out, lora, base, image, category, push, private, device)
     run_export(asked, Path.cwd())
 
@@ -153,8 +150,7 @@ def run_export(request: ExportRequest, here: Path) -> None:
         raise typer.Exit(FAILED) from error
     print(f"golden    {facts.example.origin}, in a fresh process: {said}")
     if facts.measured is None:
-        hint = "; finer1 run score makes them" if run and run.stage else ""
-        print(f"results   none in the card: {facts.unmeasured}{hint}")
+        print(f"results   none in the card: {facts.unmeasured}{_hint(run)}")
     _end(out, push)
 
 
@@ -192,6 +188,20 @@ def run_rationales(request: RationalesRequest, here: Path) -> None:
         write_manifest(part)
     print(f"rows      {len(facts.rationales)}, {'with' if request.images else 'without'} images")
     _end(out, push)
+
+
+def _hint(run: "RunFacts | None") -> str:
+    return "; finer1 run score makes them" if run and run.stage else ""
+
+
+def _check_options(options: Mapping[str, object], are_rationales: bool) -> None:
+    """Refuse options of the other kind of export, which would be passed over."""
+    hint = "goes with --rationales; a model's licence is its base's"
+    if are_rationales:
+        hint = "is of a model; leave it out with --rationales"
+    for name, given in options.items():
+        if given:
+            raise ValueError(f"--{name} {hint}")
 
 
 def _check_base(request: ExportRequest, here: Path) -> None:
