@@ -115,9 +115,10 @@ def query_of(items: list[tuple[str, str]]) -> RecognizeRequest:
     if "image" in given:
         raise bad_request("the image is the body; leave it out of the address", "image")
     if "votes" in given:
-        if value["votes"] not in map(str, range(1000)):
+        (text,) = given["votes"]
+        if text not in map(str, range(1000)):
             raise bad_request("votes is a number", "votes")
-        value["votes"] = int(str(value["votes"]))
+        value["votes"] = int(text)
     return parse(RecognizeRequest, json.dumps(value).encode())
 
 
