@@ -71,14 +71,9 @@ def build_page(setting: Setting, desk: CorrectionDesk, view: View) -> gr.Blocks:
         )
         # Not its change: that comes again when the page is updated, and would end the asking.
         others = [fields["image"].upload, fields["image"].clear, *fields["examples"]]
-        gr.on(
-            others,
-            actions.clear,
-            None,
-            told,
-            cancels=[asking],
-            **_QUIET,
-        )
+        # First and alone: after `clear` it would end what was asked meanwhile about the new image.
+        gr.on(others, None, None, None, cancels=[asking], **_QUIET)
+        gr.on(others, actions.clear, None, told, **_QUIET)
         _wire_question(fields, actions)
         for button, action in (("keep", actions.correct), ("back", actions.take_back)):
             correction[button].click(

@@ -114,7 +114,7 @@ def test_from_an_image_to_its_correction(open_page, tab, project):
     assert tab.run(begun) == 4
     assert tab.text("#card .name") == "oak wren"
     assert tab.text("#card .votes") == "3 of 4 votes"  # predict.votes.samples is 4
-    assert tab.run("document.querySelectorAll('#card .references img').length") == 6
+    assert tab.run("document.querySelectorAll('#card .references img').length") == 9  # 3 names
     assert page.rows() == []
     done = "document.querySelector('.notice.done')?.innerText ?? ''"
     page.pick("elm wren")
