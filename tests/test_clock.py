@@ -14,6 +14,7 @@ SHOWN = {
     "tasks/tracking/journal.py": "when a run and its metrics began, in MLflow",
     "flows/zombies.py": "whether a flow run is younger than a start takes",
     "finer1/endpoint/app.py": "when a model or an answer was made, as OpenAI's form has it",
+    "finer1/endpoint/events.py": "when a model or an answer was made, as OpenAI's form has it",
     "flows/machine_rows.py": "how old the list of advisories is, for people",
     "finer1/downloads/transfer.py": "a server's Retry-After may be a date; bounded at 0",
 }
