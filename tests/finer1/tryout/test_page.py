@@ -63,10 +63,10 @@ class Page:
         """Choose a name in the list of those that may be right."""
         self.tab.press("w")
         self.tab.wait("document.activeElement?.closest('#right') != null", PATIENCE_S)
-        self.tab.write(name)
-        option = "[...document.querySelectorAll('[role=option]')].filter(e => e.offsetParent)"
-        self.tab.wait(f"{option}.length === 1", PATIENCE_S)
-        self.tab.run(f"{option}[0].dispatchEvent(new MouseEvent('mousedown', {{bubbles: true}}))")
+        options, named = "[...document.querySelectorAll('[role=option]')]", json.dumps(name)
+        option = f"{options}.find(e => e.innerText.includes({named}))"
+        self.tab.wait(f"{option} != null", PATIENCE_S)
+        self.tab.run(f"{option}.dispatchEvent(new MouseEvent('mousedown', {{bubbles: true}}))")
         self.tab.wait(f"document.querySelector('#right input').value === {json.dumps(name)}")
 
     def rows(self):
