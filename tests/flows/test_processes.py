@@ -85,7 +85,8 @@ def test_a_child_knows_who_started_it(tmp_path):
 def test_ctrl_c_of_a_terminal_interrupts_who_writes_once(tmp_path, repository):
     # In a session of its own, with a terminal whose Ctrl-C goes to all of its processes.
     call = (
-        "import os, sys; from pathlib import Path; from flows.processes import stream\n"
+        "import os, signal, sys; from pathlib import Path; from flows.processes import stream\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a test in the background
         f"stream([sys.executable, '-c', {MIDDLE!r}, {WRITER!r}], Path({str(tmp_path)!r}), "
         "os.environ, lambda line: print(line, flush=True))"
     )
