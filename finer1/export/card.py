@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from finer1.export.example import FILE, Example
@@ -17,6 +16,7 @@ from finer1.export.licence import Licence
 from finer1.export.results import TASK, Result
 from finer1.recognition.reading import Asked
 from finer1.report.table import percent
+from finer1.templates import templates
 
 _FOLDER = Path(__file__).parent
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;"})
@@ -116,15 +116,7 @@ def model_card(facts: ModelFacts) -> str:
 
 def render_page(template: str, values: Mapping[str, object]) -> str:
     """A page from a template beside this module; what is not Markup is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_plain,
-    )
+    environment = templates(_FOLDER).overlay(finalize=_plain, keep_trailing_newline=True)
     environment.filters["code"] = _code
     return environment.get_template(template).render(values)
 

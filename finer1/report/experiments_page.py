@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from finer1.evaluation.experiments import Column
@@ -19,6 +18,7 @@ from finer1.report.experiment_table import (
 )
 from finer1.report.measured import measured_blocks
 from finer1.report.table import percent, points
+from finer1.templates import templates
 
 _FOLDER = Path(__file__).parent
 
@@ -37,13 +37,7 @@ def render_experiments(tables: Sequence[ExperimentTable], confidence: float) -> 
 
     confidence: level of the intervals, 0.95.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(_FOLDER)
     return environment.get_template("experiments.html").render(
         style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         confidence=f"{100 * confidence:.0f}",

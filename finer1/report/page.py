@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from finer1.params import Params
@@ -30,6 +30,7 @@ from finer1.report.review import summarise_review
 from finer1.report.robustness import collect_robustness
 from finer1.report.samples import choose_concepts, choose_samples, worst_confusions
 from finer1.report.table import ORDERS, describe_encoder
+from finer1.templates import templates
 
 _FOLDER = Path(__file__).parent
 CURVES_PER_STAGE = 9
@@ -119,13 +120,7 @@ def render_page(inputs: Inputs) -> str:
 
 
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(_FOLDER)
     return environment.get_template("page.html")
 
 

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from finer1.images import ImageArchive
 from finer1.report.pictures import picture_uri
 from finer1.review.desk import Desk
+from finer1.templates import templates
 
 ZOOMED_SIDE = 1600
 """Pixels of the enlarged image at most."""
@@ -20,13 +19,7 @@ class View:
     def __init__(self, desk: Desk, archive: ImageArchive) -> None:
         self._desk = desk
         self._archive = archive
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        environment = templates(Path(__file__).parent)
         self._head = environment.get_template("head.html")
         self._evidence = environment.get_template("evidence.html")
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from finer1.evaluation.answers import normalise
 from finer1.prompts import SECTIONS, split_options
 from finer1.recognition.reading import Recognition
 from finer1.recognition.sections import sections_so_far
+from finer1.templates import templates
 
 MOST_ROWS = 8
 """Candidates that are shown; of a long list those with votes and those weighed come first."""
@@ -66,13 +65,7 @@ class View:
     def __init__(self, references: Callable[[str, str], Sequence[str]]) -> None:
         """references: category, name -> data URIs of images of the sub-category."""
         self._references = lru_cache(1024)(references)
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        environment = templates(Path(__file__).parent)
         self._card = environment.get_template("card.html")
 
     def card(self, told: Told) -> str:

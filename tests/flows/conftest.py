@@ -2,6 +2,8 @@
 
 import pytest
 
+from flows import cli
+
 GRAPH = """
 stages:
   first:
@@ -69,3 +71,26 @@ def project(tmp_path, make_project, monkeypatch):
     monkeypatch.setenv("FINER1_PARENT_RUN", "")
     monkeypatch.delenv("FINER1_DATA_ROOT", raising=False)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """What was seen in images, by content: the tests share it, as their images are the same."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def finer1(monkeypatch, project, store, capsys):
+    """Types a command in the project; exit code and all that was printed."""
+
+    def type_in(*words):
+        monkeypatch.chdir(project)
+        monkeypatch.setenv("FINER1_STORE", str(store))
+        monkeypatch.delenv("FINER1_DATA_ROOT", raising=False)
+        monkeypatch.setattr("sys.argv", ["finer1", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return end.value.code, captured.out + captured.err
+
+    return type_in

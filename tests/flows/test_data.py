@@ -10,33 +10,9 @@ import yaml
 from PIL import Image
 
 from finer1.params import load_params
-from flows import cli
 from flows.values import set_values
 
 CLASSES = ("golden", "green_tiger", "ruby", "violet")
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """What was seen in images, by content: the tests share it, as their images are the same."""
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture
-def finer1(monkeypatch, project, store, capsys):
-    """Types a command in the project; exit code and all that was printed."""
-
-    def type_in(*words):
-        monkeypatch.chdir(project)
-        monkeypatch.setenv("FINER1_STORE", str(store))
-        monkeypatch.delenv("FINER1_DATA_ROOT", raising=False)
-        monkeypatch.setattr("sys.argv", ["finer1", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code, captured.out + captured.err
-
-    return type_in
 
 
 @pytest.fixture

@@ -9,32 +9,9 @@ from PIL import Image
 from finer1.own.corrections import Corrections
 from finer1.own.dataset import read
 from finer1.params import load_params
-from flows import cli
 from flows.values import data_differences
 
 KEY = ("beetles", "beetle", "ruby")
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """What was seen in images, by content."""
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture
-def finer1(monkeypatch, project, store, capsys):
-    """Types a command in the project; exit code and all that was printed."""
-
-    def type_in(*words):
-        monkeypatch.chdir(project)
-        monkeypatch.setenv("FINER1_STORE", str(store))
-        monkeypatch.setattr("sys.argv", ["finer1", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code, captured.out + captured.err
-
-    return type_in
 
 
 def picture(seed):
